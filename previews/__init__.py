@@ -1,0 +1,1 @@
+"""A manager of preview environments: pull requests in, live URLs out, nothing left behind."""

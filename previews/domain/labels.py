@@ -1,0 +1,22 @@
+"""How our objects in the cluster are marked. Ownership is decided by these labels, never by a name."""
+
+INSTANCE = "previews.dev/instance"
+"""The manager that an object belongs to: previews, their namespaces and AppProjects, shard roots."""
+PROJECT = "previews.dev/project"
+NUMBER = "pr"
+PREVIEW = "preview"
+SHARD = "previews.dev/shard"
+"""On shard roots only."""
+
+DIGEST = "previews.dev/digest"
+"""Annotation: which manifests an Application was rendered from."""
+HEAD_SHA = "previews.dev/head-sha"
+"""Annotation: the commit whose image they deploy."""
+PULL_REQUEST = "previews.dev/pull-request"
+"""Annotation: the pull request's address, for people who find the object first."""
+TITLE = "previews.dev/title"
+BRANCH = "previews.dev/branch"
+"""Annotations for people as well, in a stranger's words."""
+
+REFRESH = "argocd.argoproj.io/refresh"
+"""Argo CD's own: it compares the Application with Git at once and takes the annotation off."""

@@ -1,0 +1,195 @@
+"""What the core needs of the world, by role. Adapters implement these; fakes in tests/fakes do as well.
+
+All of them raise TransientError when the outside system cannot be asked now, and StalledError when it refuses in a
+way that asking again will not change. None ever stands for "I could not find out": it means a proven absence.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event
+from typing import Protocol
+
+from previews.domain.preview import (
+    Application,
+    HeadSha,
+    Image,
+    Manifests,
+    Namespace,
+    PreviewKey,
+    ProbeResult,
+    PullRequest,
+    Stage,
+)
+from previews.domain.record import CommitStatus, Delivery, PreviewRecord
+from previews.errors import TransientError
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The present moment, in UTC."""
+        ...
+
+
+class Forge(Protocol):
+    """Where pull requests live."""
+
+    def fetch_pull_request(self, repository: str, number: int) -> PullRequest | None:
+        """The pull request as it is now; None only when the forge itself answers that there is none."""
+        ...
+
+    def list_open_pull_requests(self, repository: str) -> list[PullRequest]:
+        """Every open pull request. A list that cannot be proven complete raises TransientError instead."""
+        ...
+
+    def set_commit_status(self, repository: str, head_sha: HeadSha, status: CommitStatus) -> None:
+        """Put a status on a commit; the newest of a context counts."""
+        ...
+
+    def ensure_comment(self, repository: str, number: int, *, marker: str, body: str) -> None:
+        """Create or update our one comment, found by `marker` and its author; write nothing if it reads so already."""
+        ...
+
+    def check(self) -> None:
+        """Make one cheap authenticated request, for readiness."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Our folder of the GitOps repository at one commit."""
+
+    commit: str
+    blobs: Mapping[str, str]
+    """Git's blob id by path, relative to our folder."""
+
+
+class PushRejectedError(TransientError):
+    """Somebody else pushed first: fetch and compute again."""
+
+
+class GitOpsRepository(Protocol):
+    """One branch of the GitOps repository. Used by one thread, but for `files_at`."""
+
+    def fetch(self) -> Tree:
+        """The branch's tip as the server has it now."""
+        ...
+
+    def push(self, base: Tree, changes: Mapping[str, str | None], message: str) -> Tree:
+        """Commit `changes` (a file's text by path, None removes it) on top of `base`, and push it.
+
+        Never forces. Raises PushRejectedError when the branch has moved on.
+        """
+        ...
+
+    def files_at(self, commit: str, folder: str) -> frozenset[str]:
+        """The names of the files in a folder below ours at an earlier commit. Safe from any thread.
+
+        Raises TransientError for a commit that the server does not know.
+        """
+        ...
+
+    def blob_id(self, text: str) -> str:
+        """The id that Git gives a file of this text."""
+        ...
+
+
+class Cluster(Protocol):
+    """Kubernetes and Argo CD. The manager reads; all that it writes is two requests to Argo CD."""
+
+    def watch(self, on_change: Callable[[PreviewKey], None], stop: Event) -> None:
+        """Keep what follows up to date until `stop` is set, calling back for each preview that changed. Blocks."""
+        ...
+
+    def application(self, name: str) -> Application | None:
+        """From the watch. Raises TransientError until the first listing is complete."""
+        ...
+
+    def namespace(self, name: str) -> Namespace | None:
+        """From the watch. Raises TransientError until the first listing is complete."""
+        ...
+
+    def owned_keys(self) -> set[PreviewKey]:
+        """Every preview of ours that has an object in the cluster, from the watch."""
+        ...
+
+    def fetch_application(self, name: str) -> Application | None:
+        """Read now, whoever owns it."""
+        ...
+
+    def fetch_namespace(self, name: str) -> Namespace | None:
+        """Read now, whoever owns it."""
+        ...
+
+    def app_project_exists(self, name: str) -> bool:
+        """Read now."""
+        ...
+
+    def refresh_application(self, name: str) -> bool:
+        """Ask Argo CD to compare it with Git at once. False when there is no such Application."""
+        ...
+
+    def end_operation(self, application: Application) -> None:
+        """End a sync that is running or being retried: Argo CD deletes nothing while it retries."""
+        ...
+
+
+class Registry(Protocol):
+    def find_image(self, repository: str, tag: str) -> Image | None:
+        """The image of this tag; None when the registry itself answers that there is none."""
+        ...
+
+
+class Prober(Protocol):
+    def probe(self, url: str) -> ProbeResult:
+        """Ask the public URL once. Does not raise: no answer is a result."""
+        ...
+
+
+class Renderer(Protocol):
+    """Desired files, as pure functions of the configuration and the pull request. Same input, same bytes."""
+
+    def render_preview(
+        self, pull_request: PullRequest, key: PreviewKey, stage: Stage
+    ) -> Manifests: ...
+
+    def render_shard(self, shard: str) -> Mapping[str, str]:
+        """The shard's root Application and its keep object, by path below our folder."""
+        ...
+
+
+class Store(Protocol):
+    """The manager's memory. Losing it loses history and nothing else."""
+
+    def accept(self, deliveries: Sequence[tuple[Delivery, Sequence[PreviewKey]]]) -> list[bool]:
+        """Store deliveries and mark their previews for a fresh read, in one durable transaction.
+
+        Says of each whether it was new: a GUID that is there already changes nothing.
+        """
+        ...
+
+    def load(self, key: PreviewKey) -> PreviewRecord | None: ...
+
+    def load_pull_request(self, repository: str, number: int) -> list[PreviewRecord]:
+        """The previews of all projects at one pull request."""
+        ...
+
+    def list_records(self) -> list[PreviewRecord]: ...
+
+    def save(self, record: PreviewRecord) -> None:
+        """Insert or replace one preview's record, but for its mark for a fresh read."""
+        ...
+
+    def mark_for_fetch(self, keys: Sequence[PreviewKey]) -> None:
+        """Ask for a fresh read of the pull request, creating records that are missing."""
+        ...
+
+    def clear_mark(self, key: PreviewKey, seen: int) -> None:
+        """The pull request was read; a mark that was set meanwhile stays."""
+        ...
+
+    def published(self, repository: str, number: int) -> Mapping[str, str]:
+        """Digests of what was last published on a pull request, by target."""
+        ...
+
+    def record_published(self, repository: str, number: int, target: str, digest: str) -> None: ...

@@ -1,0 +1,160 @@
+"""The nouns: pull request, preview, and what was observed of each outside system."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType, Self
+
+HeadSha = NewType("HeadSha", str)
+"""The full commit id at the head of a pull request, lower-case hexadecimal."""
+
+_HEAD_SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+
+def parse_head_sha(text: str) -> HeadSha:
+    """Accept a commit id as forges give it. Raises ValueError for anything else."""
+    if not _HEAD_SHA.fullmatch(text):
+        raise ValueError(f"not a commit id: {text[:80]!r}")
+    return HeadSha(text)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PreviewKey:
+    """One project at one pull request. All that an event carries."""
+
+    project: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.project}#{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `project#42`. Raises ValueError."""
+        project, separator, number = text.rpartition("#")
+        if not separator or not project or not number.isascii() or not number.isdigit():
+            raise ValueError(f"a preview is written project#number, not {text!r}")
+        return cls(project, int(number))
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """What the forge says of a pull request. Every text in it is data from a stranger."""
+
+    repository: str
+    """`owner/name`, as the forge spells it."""
+    number: int
+    is_open: bool
+    head_sha: HeadSha
+    head_branch: str
+    base_branch: str
+    title: str
+    author: str
+    url: str
+    from_fork: bool
+    """Whether the head lies in another repository, or in one that is gone."""
+
+
+class Phase(StrEnum):
+    """What people see of a preview, derived from facts by `plan` and never the truth itself."""
+
+    BLOCKED = "Blocked"
+    WAITING_FOR_IMAGE = "WaitingForImage"
+    PROVISIONING = "Provisioning"
+    DEPLOYING = "Deploying"
+    LIVE = "Live"
+    DEGRADED = "Degraded"
+    REMOVING = "Removing"
+    REMOVED = "Removed"
+
+
+class Stage(StrEnum):
+    """How much of a preview should be in Git. Removal passes through all three, in this order."""
+
+    WHOLE = "Whole"
+    NAMESPACE = "Namespace"
+    """The Application is out, so that Argo CD ends the workload while its namespace still stands."""
+    NOTHING = "Nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """The files of one preview, by path below the preview's folder, and the digest that they carry."""
+
+    stage: Stage
+    digest: str
+    """Of everything that the manifests say; an annotation on the Application says which one is deployed."""
+    head_sha: HeadSha | None
+    """The commit whose image they deploy; None when they deploy nothing."""
+    files: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What Argo CD says of a preview's Application, reduced to what decides.
+
+    `proven_for_spec` is the heart of it: the comparison and the last operation are about exactly the sources that the
+    spec has now, or Argo CD compared these and found nothing to do. For about a second after a push everything still
+    says Synced and Healthy about the old image.
+    """
+
+    name: str
+    uid: str
+    owner: PreviewKey | None
+    """From our labels; None when they are not ours."""
+    digest: str
+    deleting: bool
+    proven_for_spec: bool
+    sync: str
+    health: str
+    operation_phase: str
+    """Of an operation that is under way, or of the last one on these sources: empty when that was on older ones."""
+    operation_message: str
+    images: frozenset[str]
+    revisions: frozenset[str]
+    """The commits that Argo CD works from: the last comparison's, and a running operation's."""
+    problems: tuple[str, ...]
+    """Refused resources and error conditions, in Argo CD's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """What Kubernetes says of a preview's namespace."""
+
+    name: str
+    uid: str
+    owner: PreviewKey | None
+    deleting: bool
+    problems: tuple[str, ...]
+    """Why it cannot go yet, in Kubernetes' words (conditions of a terminating namespace)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that exists in its registry."""
+
+    reference: str
+    """`repository:tag`, as a pod names it."""
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """One request to the public URL through the real ingress."""
+
+    answered: bool
+    detail: str
+    """The status line or the error, short enough for a commit status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One fact about a preview, as Kubernetes writes conditions."""
+
+    type: str
+    status: bool
+    reason: str
+    message: str
+    since: datetime
