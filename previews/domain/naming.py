@@ -77,7 +77,9 @@ def names_of(key: PreviewKey, *, host_pattern: str) -> Names:
     return Names(
         application=stem,
         namespace=f"preview-{stem}",
-        app_project=f"preview-{stem}",
+        # Sorts before every Application: Argo CD creates what it has no other order for by name, and an Application
+        # that is there before its AppProject is refused, and not looked at again for a minute or more.
+        app_project=f"0-{stem}",
         host=host_pattern.format(project=key.project, number=key.number),
         folder=folder_of(key),
         shard=shard_of(key),

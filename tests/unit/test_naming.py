@@ -51,6 +51,15 @@ def test_a_root_never_has_the_name_of_a_preview(
     assert naming.top_root_name(instance) not in {root, preview}
 
 
+@given(KEYS, st.integers(0, 9999))
+def test_argo_cd_creates_every_app_project_of_a_shard_before_its_applications(
+    key: PreviewKey, other_number: int
+) -> None:
+    ours = naming.names_of(key, host_pattern=HOST)
+    theirs = naming.names_of(PreviewKey(key.project, other_number), host_pattern=HOST)
+    assert ours.app_project < theirs.application
+
+
 @given(KEYS)
 def test_a_folder_leads_back_to_its_preview(key: PreviewKey) -> None:
     assert naming.key_of_folder(naming.folder_of(key)) == key

@@ -1,0 +1,326 @@
+"""Renders what stands in the GitOps repository, from the Jinja2 templates in templates/ or a site's own.
+
+No template can inject anything: every value that one prints is serialised as YAML, whatever stands around it. What came
+out is read back and held against what was meant before anybody gets to see it.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+
+from previews.adapters.manifest_yaml import Expected, as_yaml, check, storable
+from previews.adapters.one_line import one_line
+from previews.domain import labels
+from previews.domain.naming import fill, root_file, root_name, top_root_name
+from previews.domain.plan import APPLICATION_FILE
+from previews.domain.preview import HeadSha, Manifests, PreviewKey, PullRequest, Stage
+from previews.domain.project import Project
+from previews.errors import ConfigurationError, StalledError
+
+NAMESPACE_FILE = "namespace.yaml"
+APPLICATION_TEMPLATE = "application.yaml.j2"
+NAMESPACE_TEMPLATE = "namespace.yaml.j2"
+SHARD_ROOT_TEMPLATE = "shard-root.yaml.j2"
+KEEP_TEMPLATE = "keep.yaml.j2"
+TEMPLATES = (APPLICATION_TEMPLATE, NAMESPACE_TEMPLATE, SHARD_ROOT_TEMPLATE, KEEP_TEMPLATE)
+
+IN_CLUSTER = "https://kubernetes.default.svc"
+ARGO = "argoproj.io/v1alpha1"
+DIGEST_LENGTH = 32
+PROBLEM_LENGTH_MAX = 300
+ANNOTATION_LENGTH_MAX = 1000
+"""Kubernetes takes 256 KiB of annotations in all, and refuses the whole object beyond that."""
+INGRESS_NAMESPACES = ("ingress-nginx", "traefik", "kube-system")
+"""Where the usual ingress controllers run."""
+
+_EXACT_REVISION = re.compile(r"HEAD|refs/.+|[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class _GitOps:
+    """`gitops` in every template: the repository that is being written."""
+
+    url: str
+    revision: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shard:
+    """`shard` in the templates of a shard."""
+
+    root: str
+    """The name of its root Application."""
+    path: str
+    app_project: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Preview:
+    """`preview` in the templates of a preview."""
+
+    project: str
+    number: int
+    application: str
+    namespace: str
+    app_project: str
+    host: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chart:
+    """`chart` in the templates of a preview: what it deploys."""
+
+    repository_url: str
+    path: str
+    revision: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+class ManifestRenderer:
+    """`domain.ports.Renderer`, from the templates of two folders: the site's come first."""
+
+    def __init__(
+        self,
+        templates: Path,
+        overrides: Path | None,
+        *,
+        instance: str,
+        projects: Mapping[str, Project],
+        gitops_url: str,
+        gitops_branch: str,
+        gitops_path: str,
+        argocd_namespace: str,
+        ingress_namespaces: Sequence[str] = INGRESS_NAMESPACES,
+    ) -> None:
+        self._environment = _load(templates, overrides)
+        self._instance = instance
+        self._projects = projects
+        self._gitops = _GitOps(gitops_url, f"refs/heads/{gitops_branch}", gitops_path)
+        self._argocd_namespace = argocd_namespace
+        self._ingress_namespaces = list(ingress_namespaces)
+
+    def render_preview(self, pull_request: PullRequest, key: PreviewKey, stage: Stage) -> Manifests:
+        if stage is Stage.NOTHING:
+            return Manifests(stage, _digest({}), None, {})
+        project = self._projects.get(key.project)
+        if project is None:
+            raise StalledError("UnknownProject", f"no project {key.project!r} is configured")
+        files = {NAMESPACE_FILE: self._render_namespace(project, key)}
+        if stage is Stage.NAMESPACE:
+            return Manifests(stage, _digest(files), None, files)
+        undigested = self._render_application(project, key, pull_request, digest="")
+        digest = _digest({**files, APPLICATION_FILE: undigested})
+        files[APPLICATION_FILE] = self._render_application(
+            project, key, pull_request, digest=digest
+        )
+        return Manifests(stage, digest, pull_request.head_sha, files)
+
+    def render_shard(self, shard: str) -> Mapping[str, str]:
+        project, _, index = shard.rpartition("-")
+        folder = f"{project}/{index}"
+        own = {labels.INSTANCE: self._instance}
+        facts = _Shard(
+            root=root_name(self._instance, shard),
+            path=f"{self._gitops.path}/{folder}",
+            app_project=top_root_name(self._instance),
+        )
+        root = Expected(
+            ARGO,
+            "Application",
+            facts.root,
+            self._argocd_namespace,
+            fields={
+                "metadata.labels": own | {labels.SHARD: shard},
+                "metadata.finalizers": None,
+                "spec.project": facts.app_project,
+                "spec.source.path": facts.path,
+                "spec.syncPolicy.automated.allowEmpty": None,
+            },
+        )
+        keep = Expected(
+            "v1",
+            "ConfigMap",
+            f"{facts.root}-keep",
+            self._argocd_namespace,
+            fields={"metadata.labels": own},
+        )
+        context = {"shard": facts}
+        return {
+            root_file(shard): self._render(SHARD_ROOT_TEMPLATE, [root], context),
+            f"{folder}/keep.yaml": self._render(KEEP_TEMPLATE, [keep], context),
+        }
+
+    def _render_application(
+        self, project: Project, key: PreviewKey, pull_request: PullRequest, *, digest: str
+    ) -> str:
+        names = project.names(key.number)
+        said = {
+            labels.DIGEST: digest,
+            labels.HEAD_SHA: pull_request.head_sha,
+            labels.PULL_REQUEST: pull_request.url,
+            labels.TITLE: pull_request.title,
+            labels.BRANCH: pull_request.head_branch,
+        }
+        annotations = {name: storable(text)[:ANNOTATION_LENGTH_MAX] for name, text in said.items()}
+        expected = Expected(
+            ARGO,
+            "Application",
+            names.application,
+            self._argocd_namespace,
+            fields={
+                "metadata.labels": self._ownership(key),
+                "metadata.annotations": annotations,
+                "metadata.finalizers": ["resources-finalizer.argocd.argoproj.io"],
+                "spec.project": names.app_project,
+                "spec.sources": None,
+                "spec.source.repoURL": project.helm.repository_url,
+                "spec.destination": {"server": IN_CLUSTER, "namespace": names.namespace},
+            },
+        )
+        context = {
+            "preview": _preview(project, key),
+            "chart": _Chart(
+                repository_url=project.helm.repository_url,
+                path=project.helm.path,
+                revision=_full_revision(project.helm.revision),
+                values=project.helm.values,
+                parameters=_parameters(project, key, pull_request.head_sha),
+            ),
+            "annotations": annotations,
+            "pull_request": pull_request,
+        }
+        return self._render(APPLICATION_TEMPLATE, [expected], context)
+
+    def _render_namespace(self, project: Project, key: PreviewKey) -> str:
+        """What a push does not change: the template is not even given the pull request."""
+        names = project.names(key.number)
+        own = {"metadata.labels": self._ownership(key)}
+        inside = names.namespace
+        destination = {"server": IN_CLUSTER, "namespace": inside}
+        expected = [
+            Expected("v1", "Namespace", inside, None, fields=own),
+            Expected("v1", "ResourceQuota", "preview", inside, fields=own),
+            Expected("v1", "LimitRange", "preview", inside, fields=own),
+            Expected("networking.k8s.io/v1", "NetworkPolicy", "preview", inside, fields=own),
+            Expected("v1", "ServiceAccount", "default", inside, fields=own),
+            Expected(
+                ARGO,
+                "AppProject",
+                names.app_project,
+                self._argocd_namespace,
+                fields=own
+                | {
+                    "spec.sourceRepos": [project.helm.repository_url],
+                    "spec.destinations": [destination],
+                    "spec.clusterResourceWhitelist": [],
+                },
+            ),
+        ]
+        context = {
+            "preview": _preview(project, key),
+            "repository_url": project.helm.repository_url,
+            "ingress_namespaces": self._ingress_namespaces,
+        }
+        return self._render(NAMESPACE_TEMPLATE, expected, context)
+
+    def _ownership(self, key: PreviewKey) -> dict[str, str]:
+        return {
+            labels.PREVIEW: "true",
+            labels.NUMBER: str(key.number),
+            labels.PROJECT: key.project,
+            labels.INSTANCE: self._instance,
+        }
+
+    def _render(
+        self, template: str, expected: Sequence[Expected], context: Mapping[str, object]
+    ) -> str:
+        """The template's text, once it is proven to say what is expected of it."""
+        common = {
+            "instance": self._instance,
+            "argocd_namespace": self._argocd_namespace,
+            "gitops": self._gitops,
+            "labels": expected[0].fields["metadata.labels"],
+        }
+        try:
+            text = self._environment.get_template(template).render(common | dict(context))
+            check(text, expected)
+        # A template is a program: it can fail in all the ways of one.
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            problem = one_line(str(error), PROBLEM_LENGTH_MAX)
+            raise StalledError("InvalidManifests", f"template {template}: {problem}") from error
+        return text
+
+
+def _load(templates: Path, overrides: Path | None) -> Environment:
+    """Read all templates, so that a broken one is known before there is anything to render."""
+    folders = [templates] if overrides is None else [overrides, templates]
+    environment = Environment(
+        loader=FileSystemLoader(folders),
+        undefined=StrictUndefined,
+        finalize=as_yaml,
+        autoescape=False,  # noqa: S701 this is no HTML: `finalize` escapes every value for YAML
+        auto_reload=False,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    if overrides is not None:
+        if not overrides.is_dir():
+            raise ConfigurationError(f"the folder of template overrides, {overrides}, is missing")
+        if unknown := sorted({file.name for file in overrides.glob("*.j2")} - set(TEMPLATES)):
+            raise ConfigurationError(
+                f"{overrides} overrides {unknown[0]!r}, but there are only {', '.join(TEMPLATES)}"
+            )
+    for name in TEMPLATES:
+        try:
+            environment.get_template(name)
+        except (TemplateError, OSError, UnicodeDecodeError) as error:
+            where = f", line {line}" if (line := getattr(error, "lineno", None)) else ""
+            raise ConfigurationError(f"template {name}{where}: {error}") from error
+    return environment
+
+
+def _preview(project: Project, key: PreviewKey) -> _Preview:
+    names = project.names(key.number)
+    return _Preview(
+        project=key.project,
+        number=key.number,
+        application=names.application,
+        namespace=names.namespace,
+        app_project=names.app_project,
+        host=names.host,
+        url=project.url(key.number),
+    )
+
+
+def _full_revision(revision: str) -> str:
+    """Argo CD finds a full name without searching all branches and tags of the repository."""
+    return revision if _EXACT_REVISION.fullmatch(revision) else f"refs/heads/{revision}"
+
+
+def _parameters(project: Project, key: PreviewKey, head_sha: HeadSha) -> dict[str, str]:
+    """What differs from one preview and push to the next; a project's own come last and win."""
+    host = project.names(key.number).host
+    parameters = {}
+    if project.image_repository is not None:
+        parameters["image.repository"] = project.image_repository
+        parameters["image.tag"] = project.tag(key.number, head_sha)
+    parameters["ingress.host"] = host
+    for name, pattern in project.helm.parameters.items():
+        parameters[name] = fill(pattern, key=key, head_sha=head_sha, host=host)
+    return parameters
+
+
+def _digest(files: Mapping[str, str]) -> str:
+    """Of everything that the files say."""
+    hashed = hashlib.sha256()
+    for path, text in sorted(files.items()):
+        hashed.update(f"{path}\0{text}\0".encode())
+    return hashed.hexdigest()[:DIGEST_LENGTH]

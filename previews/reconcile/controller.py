@@ -1,0 +1,49 @@
+"""Gives the loop its threads: starts them in order, and stops them in the reverse order."""
+
+import threading
+
+from previews.domain.ports import Cluster
+from previews.reconcile.loop import Loop
+
+STOP_SECONDS = 20.0
+"""How long each thread may take to finish what it is at."""
+
+
+class Controller:
+    """The running loop of one manager."""
+
+    def __init__(self, loop: Loop, cluster: Cluster) -> None:
+        self._loop = loop
+        self._cluster = cluster
+        self._stop = threading.Event()
+        self._writer = threading.Thread(target=loop.writer.run, name="writer", daemon=True)
+        self._watch = threading.Thread(target=self._follow_cluster, name="watch", daemon=True)
+        self._resync = threading.Thread(target=self._compare, name="resync", daemon=True)
+
+    def start(self) -> None:
+        """Start every thread. What a former process left undone is found by the first resync."""
+        self._loop.publish_everything()
+        self._writer.start()
+        self._loop.publishers.start()
+        self._watch.start()
+        self._resync.start()
+
+    def stop(self) -> None:
+        """Finish what is being worked, push what is due, and end."""
+        self._stop.set()
+        self._loop.workers.stop(STOP_SECONDS)
+        self._loop.writer.stop()
+        self._writer.join(STOP_SECONDS)
+        self._loop.publishers.stop(STOP_SECONDS)
+        for thread in (self._watch, self._resync):
+            thread.join(STOP_SECONDS)
+
+    def _compare(self) -> None:
+        # One listing confirms hundreds of pull requests that would otherwise each be read by itself.
+        self._loop.resync.resync(everything=True)
+        if not self._stop.is_set():
+            self._loop.workers.start()
+        self._loop.resync.run(self._stop)
+
+    def _follow_cluster(self) -> None:
+        self._cluster.watch(self._loop.keys.add, self._stop)

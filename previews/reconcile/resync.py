@@ -1,0 +1,139 @@
+"""Compares what is known with what the forge, Git and the cluster say, now and then. Alone it is enough.
+
+Every webhook may be lost: a resync reaches the same state. It deletes nothing: a pull request that is missing from the
+listing is marked, and then read by itself before anything is decided.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+
+import structlog
+
+from previews.domain.ports import Cluster, Forge, Store
+from previews.domain.preview import PreviewKey, PullRequest
+from previews.domain.project import Project
+from previews.domain.record import PreviewRecord
+from previews.errors import PreviewsError
+from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.writer import GitOpsWriter
+
+RETRY_SECONDS = 5.0
+
+_log = structlog.get_logger("previews.resync")
+
+
+class Resync:
+    """The periodic comparison, on a thread of its own."""
+
+    def __init__(
+        self,
+        *,
+        projects: Mapping[str, Project],
+        forge: Forge,
+        store: Store,
+        cluster: Cluster,
+        writer: GitOpsWriter,
+        effects: Effects,
+        interval_seconds: float,
+        enqueue: Callable[[Iterable[PreviewKey]], None],
+        confirm: Callable[[Iterable[PreviewKey]], None],
+    ) -> None:
+        self._projects = projects
+        self._forge = forge
+        self._store = store
+        self._cluster = cluster
+        self._writer = writer
+        self._effects = effects
+        self._interval_seconds = interval_seconds
+        self._enqueue = enqueue
+        self._confirm = confirm
+        self._problems: dict[str, str] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Resync at once and then at each interval; sooner after one that failed."""
+        first = True
+        while not stop.is_set():
+            complete = self.resync(everything=first)
+            first = first and not complete
+            stop.wait(
+                self._interval_seconds if complete else min(RETRY_SECONDS, self._interval_seconds)
+            )
+
+    def problem(self) -> str | None:
+        """Which repositories could not be listed the last time."""
+        return "; ".join(f"{name}: {text}" for name, text in self._problems.items()) or None
+
+    def resync(self, *, everything: bool) -> bool:
+        """One comparison. `everything`: look at every preview, as after a start. Says whether all could be read."""
+        self._writer.request_fetch()
+        try:
+            records = {record.key: record for record in self._store.list_records()}
+        except PreviewsError as error:
+            _log.warning("store", reason=error.reason, message=error.message)
+            return False
+        for repository in sorted({project.repository for project in self._projects.values()}):
+            self._resync_repository(repository, records)
+        adopted = self._adopt(records)
+        if everything:
+            self._enqueue(records)
+        return adopted and not self._problems
+
+    def _resync_repository(
+        self, repository: str, records: Mapping[PreviewKey, PreviewRecord]
+    ) -> None:
+        try:
+            listed = {pr.number: pr for pr in self._forge.list_open_pull_requests(repository)}
+            changed, same = self._compare(repository, listed, records)
+            self._confirm(same)
+            self._mark(changed)
+        except PreviewsError as error:
+            self._problems[repository] = error.message
+            _log.warning(
+                "resync", repository=repository, reason=error.reason, message=error.message
+            )
+        else:
+            self._problems.pop(repository, None)
+
+    def _compare(
+        self,
+        repository: str,
+        listed: Mapping[int, PullRequest],
+        records: Mapping[PreviewKey, PreviewRecord],
+    ) -> tuple[list[PreviewKey], list[PreviewKey]]:
+        """The previews whose pull request has to be read by itself, and those known as they are."""
+        changed: list[PreviewKey] = []
+        same: list[PreviewKey] = []
+        for project in self._projects.values():
+            if project.repository != repository:
+                continue
+            known = {
+                key.number: record.pull_request
+                for key, record in records.items()
+                if key.project == project.name
+            }
+            for number in listed.keys() | known.keys():
+                key = PreviewKey(project.name, number)
+                now, then = listed.get(number), known.get(number)
+                gone = now is None and then is not None and not then.is_open
+                (same if gone or (now is not None and now == then) else changed).append(key)
+        return changed, same
+
+    def _adopt(self, records: Mapping[PreviewKey, PreviewRecord]) -> bool:
+        """Previews that Git or the cluster has and the store does not know: it was lost, or restored."""
+        try:
+            found = self._writer.keys_in_git() | self._cluster.owned_keys()
+            self._mark(key for key in found if key.project in self._projects and key not in records)
+        except PreviewsError as error:
+            _log.warning("inventory", reason=error.reason, message=error.message)
+            return False
+        return True
+
+    def _mark(self, keys: Iterable[PreviewKey]) -> None:
+        changed = sorted(keys)
+        if changed:
+            self._effects.perform(
+                Effect.MARK_FOR_FETCH,
+                f"{len(changed)} previews",
+                lambda: self._store.mark_for_fetch(changed),
+            )
+            self._enqueue(changed)

@@ -1,0 +1,219 @@
+"""Kubernetes in memory, as far as the manager sees it. tests/fakes/argocd.py plays Argo CD on it."""
+
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from previews.domain.naming import top_root_name
+from previews.domain.preview import Application, Namespace, PreviewKey
+from previews.errors import TransientError
+
+
+class FakeCluster:
+    """The port's methods first; below them what a test, or Argo CD, does to it. Safe from any thread."""
+
+    def __init__(self, *, instance: str = "acme", is_listed: bool = True) -> None:
+        """It begins with the root of all roots, as installed. `is_listed=False`: before the first listing."""
+        self.instance = instance
+        self.is_unreachable = False
+        """What is watched stays readable, as with the real one."""
+        self.ends_operations = True
+        """Whether Argo CD goes on with a deletion as soon as the operation is ended."""
+        self.on_refresh: Callable[[str], None] = lambda _name: None
+        """How Argo CD answers to a refresh."""
+        self.applications: dict[str, Application] = {}
+        self.namespaces: dict[str, Namespace] = {}
+        self.app_projects: set[str] = set()
+        self.refreshed: list[str] = []
+        self.ended_operations: list[str] = []
+        self._lock = threading.RLock()
+        self._is_listed = is_listed
+        self._uids = itertools.count(1)
+        self._instances: dict[str, str] = {}
+        self._held: dict[str, tuple[str, ...]] = {}
+        self.listeners: list[Callable[[PreviewKey], None]] = []
+        self.put_application(top_root_name(instance))
+
+    def watch(self, on_change: Callable[[PreviewKey], None], stop: threading.Event) -> None:
+        with self._lock:
+            self._is_listed = True
+            self.listeners.append(on_change)
+            known = self.owned_keys()
+        for key in sorted(known):
+            on_change(key)
+        stop.wait()
+        with self._lock:
+            self.listeners.remove(on_change)
+
+    def application(self, name: str) -> Application | None:
+        self._expect_listed()
+        return self.applications.get(name) if self._is_watched(name) else None
+
+    def namespace(self, name: str) -> Namespace | None:
+        self._expect_listed()
+        return self.namespaces.get(name) if self._is_watched(name) else None
+
+    def owned_keys(self) -> set[PreviewKey]:
+        self._expect_listed()
+        with self._lock:
+            owners = [found.owner for found in self.applications.values()]
+            owners += [found.owner for found in self.namespaces.values()]
+        return {owner for owner in owners if owner is not None}
+
+    def fetch_application(self, name: str) -> Application | None:
+        self._expect_reachable()
+        return self.applications.get(name)
+
+    def fetch_namespace(self, name: str) -> Namespace | None:
+        self._expect_reachable()
+        return self.namespaces.get(name)
+
+    def app_project_exists(self, name: str) -> bool:
+        self._expect_reachable()
+        return name in self.app_projects
+
+    def refresh_application(self, name: str) -> bool:
+        self._expect_reachable()
+        if name not in self.applications:
+            return False
+        self.refreshed.append(name)
+        self.on_refresh(name)
+        return True
+
+    def end_operation(self, application: Application) -> None:
+        self._expect_reachable()
+        found = self.applications.get(application.name)
+        if found is None or found.uid != application.uid or found.owner is None:
+            return
+        if not found.deleting or found.operation_phase != "Running":
+            return
+        self.ended_operations.append(found.name)
+        self.put_application(found.name, operation_phase="Terminating")
+        if self.ends_operations:
+            self.put_application(found.name, operation_phase="Failed")
+            self.delete_application(found.name)
+
+    def put_application(
+        self,
+        name: str,
+        owner: PreviewKey | None = None,
+        *,
+        instance: str | None = None,
+        **fields: Any,  # noqa: ANN401 those of Application
+    ) -> Application:
+        """Create it, or change what is given. One of another instance has no owner that counts for us."""
+        with self._lock:
+            before = self.applications.get(name)
+            after = replace(before or self._new_application(name), **fields)
+            after = replace(after, owner=self._owner(name, owner or after.owner, instance))
+            self.applications[name] = after
+        self._tell(before, after)
+        return after
+
+    def put_namespace(
+        self,
+        name: str,
+        owner: PreviewKey | None = None,
+        *,
+        instance: str | None = None,
+        **fields: Any,  # noqa: ANN401 those of Namespace
+    ) -> Namespace:
+        """Create it, or change what is given."""
+        with self._lock:
+            before = self.namespaces.get(name)
+            after = replace(before or self._new_namespace(name), **fields)
+            after = replace(after, owner=self._owner(name, owner or after.owner, instance))
+            self.namespaces[name] = after
+        self._tell(before, after)
+        return after
+
+    def put_app_project(self, name: str) -> None:
+        self.app_projects.add(name)
+
+    def delete_application(self, name: str) -> None:
+        """As Argo CD deletes: not while an operation runs, nor while something holds it."""
+        found = self.put_application(name, deleting=True)
+        if found.operation_phase in {"Running", "Terminating"} or name in self._held:
+            return
+        with self._lock:
+            del self.applications[name]
+        self._tell(found, None)
+
+    def delete_namespace(self, name: str) -> None:
+        """As Kubernetes deletes: what holds it is told in its conditions."""
+        found = self.put_namespace(name, deleting=True, problems=self._held.get(name, ()))
+        if name in self._held:
+            return
+        with self._lock:
+            del self.namespaces[name]
+        self._tell(found, None)
+
+    def delete_app_project(self, name: str) -> None:
+        self.app_projects.discard(name)
+
+    def hold(self, name: str, *problems: str) -> None:
+        """Whoever deletes this Application or Namespace gets no further than asking, until `let_go`."""
+        self._held[name] = problems
+
+    def let_go(self, name: str) -> None:
+        """What held it is gone, and it goes as well if it was being deleted."""
+        del self._held[name]
+        application, namespace = self.applications.get(name), self.namespaces.get(name)
+        if application is not None and application.deleting:
+            self.delete_application(name)
+        if namespace is not None and namespace.deleting:
+            self.delete_namespace(name)
+
+    def _new_application(self, name: str) -> Application:
+        return Application(
+            name=name,
+            uid=f"uid-{next(self._uids)}",
+            owner=None,
+            digest="",
+            deleting=False,
+            proven_for_spec=False,
+            sync="Unknown",
+            health="Unknown",
+            operation_phase="",
+            operation_message="",
+            images=frozenset(),
+            revisions=frozenset(),
+            problems=(),
+        )
+
+    def _new_namespace(self, name: str) -> Namespace:
+        uid = f"uid-{next(self._uids)}"
+        return Namespace(name=name, uid=uid, owner=None, deleting=False, problems=())
+
+    def _owner(
+        self, name: str, owner: PreviewKey | None, instance: str | None
+    ) -> PreviewKey | None:
+        if instance is not None:
+            self._instances[name] = instance
+        return owner if self._is_watched(name) else None
+
+    def _is_watched(self, name: str) -> bool:
+        return self._instances.get(name, self.instance) == self.instance
+
+    def _tell(
+        self, before: Application | Namespace | None, after: Application | Namespace | None
+    ) -> None:
+        if before == after:
+            return
+        keys = {found.owner for found in (before, after) if found is not None} - {None}
+        for listener in tuple(self.listeners):
+            for key in keys:
+                if key is not None:
+                    listener(key)
+
+    def _expect_listed(self) -> None:
+        if not self._is_listed:
+            raise TransientError("ClusterUnreachable", "the cluster has not been listed yet")
+
+    def _expect_reachable(self) -> None:
+        if self.is_unreachable:
+            raise TransientError(
+                "ClusterUnreachable", "the Kubernetes API does not answer: connection refused"
+            )

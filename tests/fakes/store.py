@@ -1,0 +1,93 @@
+"""The store in memory. The same contract as the real one; out of order when a test says so."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from previews.domain.preview import PreviewKey
+from previews.domain.record import Delivery, PreviewRecord
+from previews.errors import TransientError
+
+
+class InMemoryStore:
+    def __init__(self) -> None:
+        self.deliveries: dict[str, Delivery] = {}
+        self.unavailable = False
+        self.writes = 0
+        """How many times something changed."""
+        self._records: dict[PreviewKey, PreviewRecord] = {}
+        self._published: dict[tuple[str, int], dict[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def accept(self, deliveries: Sequence[tuple[Delivery, Sequence[PreviewKey]]]) -> list[bool]:
+        answers = []
+        with self._turn():
+            for delivery, keys in deliveries:
+                answers.append(delivery.guid not in self.deliveries)
+                if answers[-1]:
+                    self.deliveries[delivery.guid] = delivery
+                    self.writes += 1
+                    self._mark(keys)
+        return answers
+
+    def load(self, key: PreviewKey) -> PreviewRecord | None:
+        with self._turn():
+            return self._records.get(key)
+
+    def load_pull_request(self, repository: str, number: int) -> list[PreviewRecord]:
+        return [
+            record
+            for record in self.list_records()
+            if record.key.number == number
+            and record.pull_request is not None
+            and record.pull_request.repository == repository
+        ]
+
+    def list_records(self) -> list[PreviewRecord]:
+        with self._turn():
+            return [record for _, record in sorted(self._records.items())]
+
+    def save(self, record: PreviewRecord) -> None:
+        with self._turn():
+            stored = self._records.get(record.key)
+            mark = stored.fetch_mark if stored else record.fetch_mark
+            self._put(replace(record, fetch_mark=mark))
+
+    def mark_for_fetch(self, keys: Sequence[PreviewKey]) -> None:
+        with self._turn():
+            self._mark(keys)
+
+    def clear_mark(self, key: PreviewKey, seen: int) -> None:
+        with self._turn():
+            record = self._records.get(key)
+            if record is not None and record.fetch_mark == seen:
+                self._put(replace(record, fetch_mark=0))
+
+    def published(self, repository: str, number: int) -> Mapping[str, str]:
+        with self._turn():
+            return dict(self._published.get((repository, number), {}))
+
+    def record_published(self, repository: str, number: int, target: str, digest: str) -> None:
+        with self._turn():
+            targets = self._published.setdefault((repository, number), {})
+            if targets.get(target) != digest:
+                targets[target] = digest
+                self.writes += 1
+
+    def _mark(self, keys: Sequence[PreviewKey]) -> None:
+        for key in keys:
+            record = self._records.get(key, PreviewRecord(key=key))
+            self._put(replace(record, fetch_mark=record.fetch_mark + 1))
+
+    def _put(self, record: PreviewRecord) -> None:
+        if self._records.get(record.key) != record:
+            self._records[record.key] = record
+            self.writes += 1
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._lock:
+            if self.unavailable:
+                raise TransientError("StoreUnavailable", "the store is out of order")
+            yield

@@ -1,0 +1,145 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from previews.errors import ConfigurationError
+from previews.settings import Settings, load_settings
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> dict[str, Any]:
+    token = tmp_path / "token"
+    token.write_text("secret")
+    return {
+        "instance": "acme",
+        "data_directory": str(tmp_path / "data"),
+        "forge": {"kind": "gitea", "api_url": "http://127.0.0.1:3000", "token_file": str(token)},
+        "gitops": {"url": "http://127.0.0.1:3000/acme/gitops.git"},
+        "domain": {"zone": "preview.example"},
+        "projects": [project("shop"), project("api")],
+    }
+
+
+def project(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "repository": f"acme/{name}",
+        "image": {"repository": f"registry.example/{name}"},
+        "deploy": {
+            "helm": {"repository_url": "https://git.example/charts.git", "path": "charts/app"}
+        },
+        "hostname": "{project}-pr-{number}.preview.example",
+    }
+
+
+def load(tmp_path: Path, configuration: dict[str, Any]) -> Settings:
+    path = tmp_path / "previews.yaml"
+    path.write_text(yaml.safe_dump(configuration))
+    return load_settings(path)
+
+
+def put(configuration: dict[str, Any], key: str, value: object) -> None:
+    section: Any = configuration
+    *parents, last = key.split(".")
+    for part in parents:
+        section = section[int(part) if part.isdigit() else part]
+    section[last] = value
+
+
+def test_reads_a_small_configuration(tmp_path: Path, configuration: dict[str, Any]) -> None:
+    settings = load(tmp_path, configuration)
+    shop = settings.project_map()["shop"]
+    assert shop.url(42) == "https://shop-pr-42.preview.example/"
+    assert settings.resync.total_seconds() == 60
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("forge.tokn", "x", "forge.tokn: there is no such key"),
+        ("forge.kind", "svn", "forge.kind"),
+        (
+            "forge.token_file",
+            "/does/not/exist",
+            "forge.token_file: the file /does/not/exist does not",
+        ),
+        ("instance", "Acme Corp", "instance: 'Acme Corp' must be"),
+        ("instance", 7, "instance"),
+        ("resync", "often", "resync: must be a duration"),
+        ("gitops.url", "https://user:pw@git.example/x.git", "gitops.url"),
+        ("gitops.path", "../etc", "gitops.path"),
+        ("gitops.pushes_per_minute", 0, "gitops.pushes_per_minute"),
+        ("domain.zone", "Preview.example", "domain.zone"),
+        ("domain.port", 99999, "domain.port"),
+        ("projects", [], "projects"),
+        ("projects.0.repository", "shop", "projects.0.repository: 'shop' must be owner/name"),
+        ("projects.1.name", "shop", "projects.1.name: there are two projects 'shop'"),
+        ("projects.0.name", "shop-pr", "projects.0.name"),
+        ("projects.0.image.tag", "latest", "projects.0.image.tag"),
+        ("projects.0.image.repository", "shop:latest", "projects.0.image.repository"),
+        ("projects.0.hostname", "shop.preview.example", "projects.0.hostname"),
+        ("projects.0.hostname", "{number}.other.example", "projects.0.hostname"),
+        (
+            "projects.0.deploy.helm.parameters",
+            {"x": "{title}"},
+            "projects.0.deploy.helm.parameters.x",
+        ),
+        ("projects.0.deploy.helm.path", "/etc", "projects.0.deploy.helm.path"),
+        ("projects.0.probe_path", "ready", "projects.0.probe_path"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(
+    tmp_path: Path, configuration: dict[str, Any], key: str, value: object, named: str
+) -> None:
+    put(configuration, key, value)
+    with pytest.raises(ConfigurationError) as raised:
+        load(tmp_path, configuration)
+    lines = raised.value.message.splitlines()
+    assert len(lines) == 1
+    assert named in lines[0]
+
+
+def test_projects_that_could_yield_one_hostname_are_refused(
+    tmp_path: Path, configuration: dict[str, Any]
+) -> None:
+    for index in (0, 1):
+        put(configuration, f"projects.{index}.hostname", "pr-{number}.preview.example")
+    with pytest.raises(ConfigurationError, match=r"projects\.1\.hostname: .* could yield one host"):
+        load(tmp_path, configuration)
+
+
+def test_the_value_of_an_unknown_key_is_not_shown(
+    tmp_path: Path, configuration: dict[str, Any]
+) -> None:
+    put(configuration, "forge.token", "hunter2")
+    with pytest.raises(ConfigurationError) as raised:
+        load(tmp_path, configuration)
+    assert "hunter2" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("instance: a\ninstance: b\n", "stands twice"),
+        ("- a\n", "must hold keys"),
+        ("{", "previews.yaml"),
+        ("", "must hold keys"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "previews.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=said):
+        load_settings(path)
+
+
+def test_pushes_to_github_are_held_to_what_github_recommends(
+    tmp_path: Path, configuration: dict[str, Any]
+) -> None:
+    assert load(tmp_path, configuration).pushes_per_minute() is None
+    put(configuration, "gitops.url", "https://github.com/acme/gitops.git")
+    assert load(tmp_path, configuration).pushes_per_minute() == 6
+    put(configuration, "gitops.pushes_per_minute", 30)
+    assert load(tmp_path, configuration).pushes_per_minute() == 30
