@@ -113,6 +113,10 @@ class Cluster(Protocol):
         """Every preview of ours that has an object in the cluster, from the watch."""
         ...
 
+    def problem(self) -> str | None:
+        """Why what the watch knows may be out of date; None while it is open."""
+        ...
+
     def fetch_application(self, name: str) -> Application | None:
         """Read now, whoever owns it."""
         ...

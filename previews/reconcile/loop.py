@@ -143,15 +143,8 @@ class Loop:
         return {
             "forge": self.resync.problem(),
             "git": git.message if git else None,
-            "cluster": self._cluster_problem(),
+            "cluster": self._world.cluster.problem(),
         }
-
-    def _cluster_problem(self) -> str | None:
-        try:
-            self._world.cluster.owned_keys()
-        except PreviewsError as error:
-            return error.message
-        return None
 
     def _url_of(self, record: PreviewRecord) -> str:
         project = self._options.projects.get(record.key.project)

@@ -62,6 +62,9 @@ class FakeCluster:
             owners += [found.owner for found in self.namespaces.values()]
         return {owner for owner in owners if owner is not None}
 
+    def problem(self) -> str | None:
+        return None if self._is_listed else "the cluster has not been listed yet"
+
     def fetch_application(self, name: str) -> Application | None:
         self._expect_reachable()
         return self.applications.get(name)

@@ -1,0 +1,5 @@
+"""`python -m previews` is the `previews` command."""
+
+from previews.cli import main
+
+main()

@@ -1,0 +1,184 @@
+"""Kubernetes and Argo CD. The manager reads them, and writes nothing but two requests to Argo CD.
+
+What is kept of an object is only what decides (cluster_status); how it is kept up to date is in kubernetes_watch.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+from previews.adapters.cluster_status import application_of, namespace_of
+from previews.adapters.kubernetes_api import (
+    ClusterTimes,
+    ConflictError,
+    KubernetesAPI,
+    Resource,
+)
+from previews.adapters.kubernetes_watch import Difference, ObjectWatch
+from previews.domain import labels
+from previews.domain.preview import Application, Namespace, PreviewKey
+from previews.errors import TransientError
+
+ATTEMPTS_AT_CONFLICTS = 5
+"""Argo CD's controller writes the same object all the time while it syncs."""
+STOP_SECONDS = 2.0
+"""A thread that hangs in a connect is left behind: it is a daemon, and ends with the process."""
+
+_ARGOCD = "/apis/argoproj.io/v1alpha1"
+_NAMESPACES = Resource("namespaces", "/api/v1/namespaces")
+
+
+class KubernetesCluster:
+    """`domain.ports.Cluster` on the real thing. Safe from any thread; `watch` is called once."""
+
+    def __init__(
+        self,
+        *,
+        kubeconfig: Path | None,
+        argocd_namespace: str,
+        instance: str,
+        times: ClusterTimes | None = None,
+    ) -> None:
+        """Read the credential: from `kubeconfig`, or the pod's own. Raises ConfigurationError."""
+        times = times or ClusterTimes()
+        self._instance = instance
+        self._api = KubernetesAPI(kubeconfig=kubeconfig, times=times)
+        place = f" in namespace {argocd_namespace}"
+        within = f"{_ARGOCD}/namespaces/{argocd_namespace}"
+        self._applications = Resource("applications.argoproj.io", f"{within}/applications", place)
+        self._app_projects = Resource("appprojects.argoproj.io", f"{within}/appprojects", place)
+        self._lock = Lock()
+        self._changed: set[PreviewKey] = set()
+        self._on_change: Callable[[PreviewKey], None] = lambda _: None
+        selector = f"{labels.INSTANCE}={instance}"
+        self._application_watch = ObjectWatch[Application](
+            api=self._api,
+            resource=self._applications,
+            selector=selector,
+            reduce=partial(application_of, instance=instance),
+            on_differences=self._report,
+            times=times,
+        )
+        self._namespace_watch = ObjectWatch[Namespace](
+            api=self._api,
+            resource=_NAMESPACES,
+            selector=selector,
+            reduce=partial(namespace_of, instance=instance),
+            on_differences=self._report,
+            times=times,
+        )
+
+    def watch(self, on_change: Callable[[PreviewKey], None], stop: Event) -> None:
+        """Follow until `stop` is set. `on_change` is called from two threads, and must return soon."""
+        self._on_change = on_change
+        applications, namespaces = self._application_watch, self._namespace_watch
+        threads = [
+            Thread(target=applications.run, args=(stop,), name="watch-applications", daemon=True),
+            Thread(target=namespaces.run, args=(stop,), name="watch-namespaces", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        stop.wait()
+        applications.interrupt()
+        namespaces.interrupt()
+        for thread in threads:
+            thread.join(STOP_SECONDS)
+
+    def application(self, name: str) -> Application | None:
+        """Previews and shard roots of this instance, as last heard of."""
+        self._expect_listed()
+        return self._application_watch.get(name)
+
+    def namespace(self, name: str) -> Namespace | None:
+        """Those of this instance, as last heard of."""
+        self._expect_listed()
+        return self._namespace_watch.get(name)
+
+    def owned_keys(self) -> set[PreviewKey]:
+        self._expect_listed()
+        found = [application.owner for application in self._application_watch.all()]
+        found += [namespace.owner for namespace in self._namespace_watch.all()]
+        return {owner for owner in found if owner is not None}
+
+    def fetch_application(self, name: str) -> Application | None:
+        raw = self._api.fetch(self._applications, name)
+        return None if raw is None else application_of(raw, self._instance)
+
+    def fetch_namespace(self, name: str) -> Namespace | None:
+        raw = self._api.fetch(_NAMESPACES, name)
+        return None if raw is None else namespace_of(raw, self._instance)
+
+    def app_project_exists(self, name: str) -> bool:
+        return self._api.fetch(self._app_projects, name) is not None
+
+    def refresh_application(self, name: str) -> bool:
+        return self._api.patch(
+            self._applications, name, {"metadata": {"annotations": {labels.REFRESH: "normal"}}}
+        )
+
+    def end_operation(self, application: Application) -> None:
+        """Mark the operation as Terminating, as `argocd app terminate-op` does.
+
+        Only on the very object that was meant, while it is ours and being deleted; anything else is left as it is.
+        """
+        for attempt in range(ATTEMPTS_AT_CONFLICTS):
+            raw = self._api.fetch(self._applications, application.name)
+            if raw is None:
+                return
+            now = application_of(raw, self._instance)
+            is_meant = now.uid == application.uid and now.owner is not None and now.deleting
+            state = (raw.get("status") or {}).get("operationState")
+            under_way = raw.get("operation") and state and state.get("phase") != "Terminating"
+            if not is_meant or not under_way:
+                return
+            change = {
+                "metadata": {
+                    "uid": now.uid,
+                    "resourceVersion": raw["metadata"]["resourceVersion"],
+                },
+                "status": {"operationState": {"phase": "Terminating"}},
+            }
+            try:
+                self._api.patch(self._applications, application.name, change)
+            except ConflictError:
+                if attempt == ATTEMPTS_AT_CONFLICTS - 1:
+                    raise
+            else:
+                return
+
+    def check(self) -> None:
+        """Make one cheap authenticated request, for readiness."""
+        self._api.check(self._applications)
+
+    def problem(self) -> str | None:
+        """Why what is kept may be out of date; None while both watches are open."""
+        return self._application_watch.problem or self._namespace_watch.problem
+
+    def _expect_listed(self) -> None:
+        if not self._is_listed:
+            raise TransientError(
+                "ClusterUnreachable", self.problem() or "the cluster has not been listed yet"
+            )
+
+    @property
+    def _is_listed(self) -> bool:
+        return self._application_watch.listed and self._namespace_watch.listed
+
+    def _report(
+        self, differences: list[Difference[Application]] | list[Difference[Namespace]]
+    ) -> None:
+        """Call back for the previews behind these, but not before everything has been listed once.
+
+        Until then whoever is woken would only be told to wait.
+        """
+        with self._lock:
+            for difference in differences:
+                for found in (difference.before, difference.after):
+                    if found is not None and found.owner is not None:
+                        self._changed.add(found.owner)
+            if not self._is_listed:
+                return
+            changed, self._changed = self._changed, set()
+        for key in sorted(changed):
+            self._on_change(key)

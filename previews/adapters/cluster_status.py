@@ -1,0 +1,204 @@
+"""Reduces raw Kubernetes objects to what decides. Pure, and total: whatever an object holds, it becomes something.
+
+What Argo CD's fields mean, and which of them prove anything, was measured: docs/architecture.md has the table. Texts in
+an object come partly from a pull request's chart, so they are cleaned and cut here.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from sys import intern
+from typing import Any
+
+from previews.adapters.one_line import one_line
+from previews.domain import labels
+from previews.domain.naming import NUMBER_DIGITS_MAX
+from previews.domain.preview import Application, Namespace, PreviewKey
+
+MESSAGE_LENGTH_MAX = 300
+PROBLEMS_MAX = 5
+IMAGES_MAX = 100
+"""More than a preview has; a chart with thousands of pods shall not fill the manager's memory."""
+
+Raw = Mapping[str, Any]
+
+_UNDER_WAY = frozenset({"Running", "Terminating"})
+_OF_THE_COMPARISON = frozenset({"ComparisonError", "SyncError"})
+"""Conditions that every comparison sets anew: before the next one they are about the sources of the last."""
+_OPAQUE_FIELD = "valuesObject"
+"""Helm values: Argo CD keeps them as they are, so nothing in them is a default."""
+
+
+def application_of(raw: Raw, instance: str) -> Application:
+    """An Argo CD Application, as this instance sees it."""
+    metadata, status = _mapping(raw, "metadata"), _mapping(raw, "status")
+    sync = _mapping(status, "sync")
+    operation = _operation_on_spec(raw)
+    return Application(
+        name=_text(metadata, "name"),
+        uid=_text(metadata, "uid"),
+        owner=_owner(metadata, instance),
+        digest=_text(_mapping(metadata, "annotations"), labels.DIGEST),
+        deleting="deletionTimestamp" in metadata,
+        proven_for_spec=operation.is_about_spec and _is_compared(raw),
+        sync=intern(_text(sync, "status") or "Unknown"),
+        health=intern(_text(_mapping(status, "health"), "status") or "Unknown"),
+        operation_phase=intern(operation.phase),
+        operation_message=_cleaned(operation.message),
+        images=frozenset(_texts(_mapping(status, "summary"), "images")[:IMAGES_MAX]),
+        revisions=_revisions(raw),
+        problems=tuple(_cleaned(problem) for problem in _application_problems(raw))[:PROBLEMS_MAX],
+    )
+
+
+def namespace_of(raw: Raw, instance: str) -> Namespace:
+    """A Namespace, as this instance sees it."""
+    metadata = _mapping(raw, "metadata")
+    deleting = "deletionTimestamp" in metadata
+    problems = [
+        _cleaned(f"{_text(condition, 'type')}: {_text(condition, 'message')}")
+        for condition in _mappings(_mapping(raw, "status"), "conditions")
+        if _text(condition, "status") == "True"
+    ]
+    return Namespace(
+        name=_text(metadata, "name"),
+        uid=_text(metadata, "uid"),
+        owner=_owner(metadata, instance),
+        deleting=deleting,
+        problems=tuple(problems[:PROBLEMS_MAX]) if deleting else (),
+    )
+
+
+def _cleaned(text: str) -> str:
+    return one_line(text, MESSAGE_LENGTH_MAX)
+
+
+def _owner(metadata: Raw, instance: str) -> PreviewKey | None:
+    """Decided by all three labels; an object of another manager is nobody's to us."""
+    found = _mapping(metadata, "labels")
+    project, number = _text(found, labels.PROJECT), _text(found, labels.NUMBER)
+    if _text(found, labels.INSTANCE) != instance or not project:
+        return None
+    if not (number.isascii() and number.isdigit() and len(number) <= NUMBER_DIGITS_MAX):
+        return None
+    return PreviewKey(intern(project), int(number))
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    phase: str
+    message: str
+    is_about_spec: bool
+
+
+def _operation_on_spec(raw: Raw) -> _Operation:
+    """How far Argo CD is with the sources that the spec has now.
+
+    How an operation on older sources ended says nothing about these; one that is still under way is told in any case,
+    since it stands in the way of a removal. Argo CD begins none when it finds nothing to do.
+    """
+    status = _mapping(raw, "status")
+    state = _mapping(status, "operationState")
+    phase, message = _text(state, "phase"), _text(state, "message")
+    # A result is missing while an operation is tried again, and when it failed before it began.
+    subject = _mapping(state, "syncResult") or _mapping(_mapping(state, "operation"), "sync")
+    is_about_spec = _is_about_spec(raw, subject)
+    if is_about_spec or phase in _UNDER_WAY:
+        return _Operation(phase, message, is_about_spec)
+    is_synced = _text(_mapping(status, "sync"), "status") == "Synced"
+    if is_synced and _is_compared(raw) and not raw.get("operation"):
+        return _Operation("Succeeded", "", is_about_spec=True)
+    return _Operation("", "", is_about_spec=False)
+
+
+def _is_compared(raw: Raw) -> bool:
+    """Whether the last comparison with the cluster is about the sources that the spec has now."""
+    return _is_about_spec(raw, _mapping(_mapping(_mapping(raw, "status"), "sync"), "comparedTo"))
+
+
+def _is_about_spec(raw: Raw, subject: Raw) -> bool:
+    """Whether a comparison or a sync is about exactly the sources that the spec has now.
+
+    Argo CD stores them through its own types, which leave out every empty field; with several sources it fills
+    `source` as well, with something that says nothing.
+    """
+    spec = _mapping(raw, "spec")
+    field = "sources" if spec.get("sources") else "source"
+    wanted = _canonical(spec.get(field))
+    return wanted != _canonical(None) and wanted == _canonical(subject.get(field))
+
+
+def _canonical(source: object) -> str:
+    # As text, since Python holds 1, 1.0 and True for the same and Helm does not.
+    return json.dumps(_without_empty_fields(source), sort_keys=True)
+
+
+def _without_empty_fields(value: object) -> object:
+    if isinstance(value, Mapping):
+        fields = {
+            name: field if name == _OPAQUE_FIELD else _without_empty_fields(field)
+            for name, field in value.items()
+        }
+        # `valuesObject: {}` is a pointer that is set, and Argo CD writes it back.
+        return {name: field for name, field in fields.items() if field or name == _OPAQUE_FIELD}
+    if isinstance(value, list):
+        return [_without_empty_fields(item) for item in value]
+    return value
+
+
+def _revisions(raw: Raw) -> frozenset[str]:
+    """The commits that Argo CD works from: the last comparison's, and those of an operation that is not over.
+
+    An operation that was asked for stands in `operation` until it ends; one that is retried keeps the revision it began
+    with, however old.
+    """
+    status = _mapping(raw, "status")
+    operation = _mapping(status, "operationState")
+    sources = [_mapping(status, "sync"), _mapping(_mapping(raw, "operation"), "sync")]
+    if _text(operation, "phase") in _UNDER_WAY:
+        sources += [
+            _mapping(_mapping(operation, "operation"), "sync"),
+            _mapping(operation, "syncResult"),
+        ]
+    found = (
+        revision
+        for source in sources
+        for revision in (_text(source, "revision"), *_texts(source, "revisions"))
+    )
+    return frozenset(intern(revision) for revision in found if revision)
+
+
+def _application_problems(raw: Raw) -> Iterator[str]:
+    """What was refused, and the error conditions; of this very spec, since what is about older sources is no news."""
+    status = _mapping(raw, "status")
+    is_compared = _is_compared(raw)
+    result = _mapping(_mapping(status, "operationState"), "syncResult")
+    if _is_about_spec(raw, result):
+        for resource in _mappings(result, "resources"):
+            if _text(resource, "status") == "SyncFailed":
+                kind, name = _text(resource, "kind"), _text(resource, "name")
+                yield f"{kind} {name}: {_text(resource, 'message')}"
+    for condition in _mappings(status, "conditions"):
+        kind = _text(condition, "type")
+        if kind.endswith("Error") and (is_compared or kind not in _OF_THE_COMPARISON):
+            yield f"{kind}: {_text(condition, 'message')}"
+
+
+def _mapping(of: Raw, field: str) -> Raw:
+    found = of.get(field)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _mappings(of: Raw, field: str) -> list[Raw]:
+    found = of.get(field)
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def _text(of: Raw, field: str) -> str:
+    found = of.get(field)
+    return found if isinstance(found, str) else ""
+
+
+def _texts(of: Raw, field: str) -> list[str]:
+    found = of.get(field)
+    return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []

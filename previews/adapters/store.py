@@ -1,0 +1,304 @@
+"""The store on SQLite: the inbox's transaction survives a power cut, the rest can be found again and is not waited for.
+
+Writes take turns under one lock of this process, so that none polls for SQLite's own; that one is left to settle
+things with other processes (`previews list` beside a running manager).
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    insert,
+    or_,
+    update,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
+from sqlmodel import Session, SQLModel, col, select
+
+from previews.adapters.tables import (
+    PreviewRow,
+    PublishedRow,
+    record_of,
+    to_json,
+    values_of_delivery,
+    values_of_preview,
+)
+from previews.domain.ports import Clock
+from previews.domain.preview import PreviewKey
+from previews.domain.record import Delivery, PreviewRecord
+from previews.errors import PreviewsError, StalledError, TransientError
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK_POLL_SECONDS = 0.5
+
+_migrating = threading.Lock()
+"""Alembic keeps what it is migrating in a global; other processes are held off by the transaction."""
+
+
+class SQLStore:
+    """`ports.Store` in one file. Safe from any thread; brings the file's schema up to date when it is made."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Clock,
+        delivery_retention: timedelta,
+        busy_timeout_seconds: float = 5.0,
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._retention = delivery_retention
+        self._write_lock = threading.Lock()
+        self._durable = _engine(path, "BEGIN IMMEDIATE", "FULL", busy_timeout_seconds)
+        self._ordinary = _engine(path, "BEGIN IMMEDIATE", "NORMAL", busy_timeout_seconds)
+        self._reading = _engine(path, "BEGIN", "NORMAL", busy_timeout_seconds)
+        try:
+            self._migrate()
+        except PreviewsError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close every connection; the last one folds SQLite's log into the file."""
+        for engine in (self._reading, self._ordinary, self._durable):
+            engine.dispose()
+
+    def accept(self, deliveries: Sequence[tuple[Delivery, Sequence[PreviewKey]]]) -> list[bool]:
+        with self._writing(self._durable) as connection:
+            guids = [delivery.guid for delivery, _ in deliveries]
+            known = set(connection.scalars(_KNOWN, {"guids": guids}))
+            answers: list[bool] = []
+            rows: list[dict[str, Any]] = []
+            marked: list[PreviewKey] = []
+            for delivery, keys in deliveries:
+                answers.append(delivery.guid not in known)
+                if answers[-1]:
+                    known.add(delivery.guid)
+                    rows.append(values_of_delivery(delivery))
+                    marked.extend(keys)
+            if rows:
+                connection.execute(_ACCEPT, rows)
+                connection.execute(_PRUNE, {"before": self._clock.now() - self._retention})
+            self._mark(connection, marked)
+        return answers
+
+    def _mark(self, connection: Connection, keys: Sequence[PreviewKey]) -> None:
+        if keys:
+            fresh = _FRESH | {"updated_at": self._clock.now()}
+            rows = [fresh | {"project": key.project, "number": key.number} for key in keys]
+            connection.execute(_MARK, rows)
+
+    def load(self, key: PreviewKey) -> PreviewRecord | None:
+        with self._session() as session:
+            row = session.get(PreviewRow, (key.project, key.number))
+            return record_of(row) if row else None
+
+    def load_pull_request(self, repository: str, number: int) -> list[PreviewRecord]:
+        wanted = select(PreviewRow).where(
+            PreviewRow.repository == repository, PreviewRow.number == number
+        )
+        with self._session() as session:
+            return [record_of(row) for row in session.exec(wanted.order_by(PreviewRow.project))]
+
+    def list_records(self) -> list[PreviewRecord]:
+        ordered = select(PreviewRow).order_by(PreviewRow.project, col(PreviewRow.number))
+        with self._session() as session:
+            return [record_of(row) for row in session.exec(ordered)]
+
+    def save(self, record: PreviewRecord) -> None:
+        values = values_of_preview(record) | {"updated_at": self._clock.now()}
+        with self._writing(self._ordinary) as connection:
+            connection.execute(_SAVE, values)
+
+    def mark_for_fetch(self, keys: Sequence[PreviewKey]) -> None:
+        with self._writing(self._ordinary) as connection:
+            self._mark(connection, keys)
+
+    def clear_mark(self, key: PreviewKey, seen: int) -> None:
+        still_the_same = (
+            col(PreviewRow.project) == key.project,
+            col(PreviewRow.number) == key.number,
+            col(PreviewRow.fetch_mark) == seen,
+        )
+        with self._writing(self._ordinary) as connection:
+            connection.execute(update(PreviewRow).where(*still_the_same).values(fetch_mark=0))
+
+    def published(self, repository: str, number: int) -> Mapping[str, str]:
+        wanted = select(PublishedRow).where(
+            PublishedRow.repository == repository, PublishedRow.number == number
+        )
+        with self._session() as session:
+            return {row.target: row.digest for row in session.exec(wanted)}
+
+    def record_published(self, repository: str, number: int, target: str, digest: str) -> None:
+        row = {"repository": repository, "number": number, "target": target, "digest": digest}
+        with self._writing(self._ordinary) as connection:
+            connection.execute(_PUBLISH, row)
+
+    @contextmanager
+    def _writing(self, engine: Engine) -> Iterator[Connection]:
+        with self._translating(), self._write_lock, engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        with self._translating(), Session(self._reading) as session:
+            yield session
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except (IntegrityError, ProgrammingError):
+            raise
+        except (DatabaseError, OSError) as error:
+            cause = error.orig if isinstance(error, DatabaseError) else error
+            raise TransientError(
+                "StoreUnavailable",
+                f"the store {self._path} cannot be used: {cause}; see to its disk, its permissions "
+                "and who else has it open",
+            ) from error
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        config.set_main_option("path_separator", "os")
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        with self._translating():
+            # What strangers wrote is in it: it is for its owner's eyes only.
+            self._path.touch(mode=0o600)
+        with _migrating, self._writing(self._durable) as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current is not None and current not in known:
+                raise StalledError(
+                    "StoreTooNew",
+                    f"the store {self._path} was written by a newer version of previews (schema {current}): "
+                    "start that version, or move the file away, which loses history and nothing else",
+                )
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+class SingleManagerLock:
+    """Held by the one manager that works in a data directory. The kernel takes it back when the process dies."""
+
+    def __init__(self, data_directory: Path) -> None:
+        self._path = data_directory / "manager.lock"
+        self._descriptor: int | None = None
+
+    def acquire(self, stop: threading.Event, on_wait: Callable[[], None]) -> bool:
+        """Wait for it, saying so once; False if `stop` came first."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise TransientError(
+                "StoreUnavailable", f"the lock file {self._path} cannot be opened: {error.strerror}"
+            ) from error
+        waiting = False
+        while not _lock_now(descriptor):
+            if not waiting:
+                waiting = True
+                on_wait()
+            if stop.wait(_LOCK_POLL_SECONDS):
+                os.close(descriptor)
+                return False
+        self._descriptor = descriptor
+        return True
+
+    def close(self) -> None:
+        """Let another manager have it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _lock_now(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _engine(
+    path: Path, begin: str, synchronous: Literal["FULL", "NORMAL"], busy_timeout_seconds: float
+) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        json_serializer=to_json,
+        # An error's text goes to logs, and rows hold what strangers wrote.
+        hide_parameters=True,
+        # As many connections as there are threads; the pool keeps the usual few open.
+        max_overflow=-1,
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own connection
+        # The driver must not begin transactions by itself: `begin` below says how.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {round(busy_timeout_seconds * 1000)}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+_DELIVERY = SQLModel.metadata.tables["delivery"]
+_PREVIEW = SQLModel.metadata.tables["preview"]
+_PUBLISHED = SQLModel.metadata.tables["published"]
+
+
+def _save_statement() -> sqlite.Insert:
+    """Writes nothing when nothing changed, and never an existing row's mark."""
+    statement = sqlite.insert(_PREVIEW)
+    kept = {"project", "number", "fetch_mark"}
+    new = {c.name: statement.excluded[c.name] for c in _PREVIEW.columns if c.name not in kept}
+    differs = [_PREVIEW.c[n].is_distinct_from(new[n]) for n in new if n != "updated_at"]
+    return statement.on_conflict_do_update(
+        index_elements=_PREVIEW.primary_key, set_=new, where=or_(*differs)
+    )
+
+
+def _publish_statement() -> sqlite.Insert:
+    """The same digest again writes nothing: SQLite leaves a page alone whose content would stay what it is."""
+    statement = sqlite.insert(_PUBLISHED)
+    return statement.on_conflict_do_update(
+        index_elements=_PUBLISHED.primary_key, set_={"digest": statement.excluded["digest"]}
+    )
+
+
+_FRESH = values_of_preview(PreviewRecord(key=PreviewKey("", 0), fetch_mark=1))
+"""The row of a preview of which nothing is known but that its pull request should be read."""
+
+# Built once: to build a statement takes SQLAlchemy longer than to execute it.
+_KNOWN = select(_DELIVERY.c.guid).where(_DELIVERY.c.guid.in_(bindparam("guids", expanding=True)))
+_ACCEPT = insert(_DELIVERY)
+_PRUNE = delete(_DELIVERY).where(_DELIVERY.c.received_at < bindparam("before"))
+_MARK = sqlite.insert(_PREVIEW).on_conflict_do_update(
+    index_elements=_PREVIEW.primary_key, set_={"fetch_mark": _PREVIEW.c.fetch_mark + 1}
+)
+_SAVE = _save_statement()
+_PUBLISH = _publish_statement()

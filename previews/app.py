@@ -1,0 +1,261 @@
+"""The composition root: the only place that builds adapters from the settings and joins them with the loop."""
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from previews.adapters.cluster import KubernetesCluster
+from previews.adapters.forges.gitea import GiteaForge
+from previews.adapters.forges.github import GitHubForge
+from previews.adapters.git_command import Credentials
+from previews.adapters.gitops import GitRepository
+from previews.adapters.manifests import ManifestRenderer
+from previews.adapters.probe import HTTPProber
+from previews.adapters.registry import OCIRegistry
+from previews.adapters.store import SingleManagerLock, SQLStore
+from previews.domain.plan import Deadlines
+from previews.domain.ports import Clock, Cluster, Forge
+from previews.domain.preview import PreviewKey, Stage
+from previews.domain.record import PreviewRecord
+from previews.errors import StalledError
+from previews.reconcile.controller import Controller
+from previews.reconcile.effects import LoggingWitness, Witness
+from previews.reconcile.inbox import Inbox
+from previews.reconcile.loop import Loop, Options, World
+from previews.settings import Settings
+from previews.web import create_web
+from previews.web.api import Address, api_router
+from previews.web.webhooks import WebhookDoor
+
+DELIVERY_RETENTION = timedelta(days=30)
+"""A replay within this time is recognised; after it, it causes one more read and nothing else."""
+BODY_TIMEOUT_SECONDS = 10.0
+GIT_TIMEOUT_SECONDS = 60.0
+SHUTDOWN_SECONDS = 10
+
+_log = structlog.get_logger("previews")
+
+
+class SystemClock:
+    """The machine's clock, in UTC."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def serve(settings: Settings, witness: Witness | None = None) -> None:
+    """Run the manager until SIGTERM or SIGINT. `witness` is told of every effect."""
+    _configure_logging()
+    directory = settings.data_directory
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with closing(SingleManagerLock(directory)) as lock:
+        lock.acquire(threading.Event(), on_wait=_say_that_another_holds_it)
+        clock = SystemClock()
+        world = build_world(settings, clock, build_cluster(settings))
+        loop = Loop(world, build_options(settings), witness or LoggingWitness())
+        controller = Controller(loop, world.cluster)
+        inbox = Inbox(world.store, loop.enqueue)
+        web = build_web(settings, loop, world, inbox)
+        inbox.start()
+        controller.start()
+        _log.info("started", instance=settings.instance, port=settings.server.port)
+        try:
+            _serve_web(settings, web)
+        finally:
+            inbox.stop()
+            controller.stop()
+            _log.info("stopped", instance=settings.instance)
+
+
+def render(settings: Settings, text: str) -> str:
+    """The manifests of one preview, as its pull request is now."""
+    try:
+        key = PreviewKey.parse(text)
+    except ValueError as error:
+        raise StalledError("ProjectNotConfigured", str(error)) from error
+    project = settings.project_map().get(key.project)
+    if project is None:
+        raise StalledError("ProjectNotConfigured", f"there is no project {key.project!r}")
+    pull_request = build_forge(settings).fetch_pull_request(project.repository, key.number)
+    if pull_request is None:
+        raise StalledError(
+            "PullRequestNotFound",
+            f"the forge knows no pull request {project.repository}#{key.number}",
+        )
+    manifests = build_renderer(settings).render_preview(pull_request, key, Stage.WHOLE)
+    return "\n".join(f"# {name}\n{content}" for name, content in manifests.files.items())
+
+
+def build_cluster(settings: Settings) -> KubernetesCluster:
+    """The cluster that Argo CD deploys to."""
+    return KubernetesCluster(
+        kubeconfig=settings.kubernetes.kubeconfig,
+        argocd_namespace=settings.argocd.namespace,
+        instance=settings.instance,
+    )
+
+
+def build_world(settings: Settings, clock: Clock, cluster: Cluster) -> World:
+    """Every outside system, as configured."""
+    gitops = settings.gitops
+    return World(
+        forge=build_forge(settings),
+        gitops=GitRepository(
+            settings.data_directory / "gitops",
+            url=gitops.url,
+            branch=gitops.branch,
+            path=gitops.path,
+            credentials=(
+                Credentials(gitops.username, gitops.password_file) if gitops.password_file else None
+            ),
+            author_name=f"previews {settings.instance}",
+            author_email=f"{settings.instance}@previews.invalid",
+            timeout_seconds=GIT_TIMEOUT_SECONDS,
+        ),
+        cluster=cluster,
+        registry=OCIRegistry(
+            docker_config=settings.registry_credentials_file,
+            insecure_registries=settings.insecure_registries,
+        ),
+        prober=HTTPProber(zone=settings.domain.zone),
+        renderer=build_renderer(settings),
+        store=SQLStore(
+            settings.data_directory / "previews.sqlite3",
+            clock=clock,
+            delivery_retention=DELIVERY_RETENTION,
+        ),
+        clock=clock,
+    )
+
+
+def build_forge(settings: Settings) -> Forge:
+    """The forge that the configuration names."""
+    forge = settings.forge
+    if forge.kind == "github":
+        return GitHubForge(api_url=forge.api_url, token_file=forge.token_file)
+    return GiteaForge(api_url=forge.api_url, token_file=forge.token_file)
+
+
+def build_renderer(settings: Settings) -> ManifestRenderer:
+    """The manifests, with a site's own templates before those of the package."""
+    return ManifestRenderer(
+        templates_directory(),
+        settings.templates_directory,
+        instance=settings.instance,
+        projects=settings.project_map(),
+        gitops_url=settings.gitops.url,
+        gitops_branch=settings.gitops.branch,
+        gitops_path=settings.gitops.path,
+        argocd_namespace=settings.argocd.namespace,
+    )
+
+
+def templates_directory() -> Path:
+    """Where the package's templates are: inside it when it was installed, beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "_templates"
+    return installed if installed.is_dir() else package.parent / "templates"
+
+
+def build_web(settings: Settings, loop: Loop, world: World, inbox: Inbox) -> FastAPI:
+    """The door and the read API."""
+    projects = settings.project_map()
+
+    def keys_of(repository: str, number: int) -> Sequence[PreviewKey]:
+        wanted = repository.casefold()
+        return [
+            PreviewKey(project.name, number)
+            for project in projects.values()
+            if project.repository.casefold() == wanted
+        ]
+
+    def describe(record: PreviewRecord) -> Address | None:
+        project = projects.get(record.key.project)
+        if project is None:
+            return None
+        number = record.key.number
+        return Address(names=project.names(number), url=project.url(number))
+
+    token_file = settings.server.api_token_file
+    door = WebhookDoor(
+        secrets=lambda: [_secret(path) for path in settings.forge.webhook_secret_files],
+        body_limit_bytes=settings.server.webhook_body_limit_bytes,
+        body_timeout_seconds=BODY_TIMEOUT_SECONDS,
+        keys_of=keys_of,
+        submit=inbox.submit,
+        clock=world.clock,
+    )
+    api = api_router(
+        readiness=loop.readiness,
+        token=(lambda: _secret(token_file).decode()) if token_file else None,
+        previews=world.store.list_records,
+        load=world.store.load,
+        describe=describe,
+    )
+    return create_web(door=door, routers=[api])
+
+
+def build_options(settings: Settings) -> Options:
+    """What the configuration says about the loop."""
+    return Options(
+        instance=settings.instance,
+        projects=settings.project_map(),
+        deadlines=Deadlines(image=settings.image_deadline, deploy=settings.deploy_deadline),
+        resync_seconds=settings.resync.total_seconds(),
+        pushes_per_minute=settings.pushes_per_minute(),
+    )
+
+
+def _serve_web(settings: Settings, web: FastAPI) -> None:
+    config = uvicorn.Config(
+        web,
+        host=settings.server.host,
+        port=settings.server.port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    server = uvicorn.Server(config)
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    # Uvicorn raises a signal again after its own shutdown: what is being worked must still be finished then.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    server.run()
+
+
+def _secret(path: Path) -> bytes:
+    return path.read_bytes().strip()
+
+
+def _say_that_another_holds_it() -> None:
+    _log.warning("another manager holds this data directory: waiting for it to end")
+
+
+def _configure_logging() -> None:
+    """One JSON object a line on standard error; control characters cannot break a line."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

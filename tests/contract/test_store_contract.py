@@ -1,0 +1,379 @@
+"""What every store does: run on the fake and on SQLite."""
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from previews.adapters.store import SQLStore
+from previews.domain.ports import Store
+from previews.domain.preview import (
+    Condition,
+    HeadSha,
+    Manifests,
+    Phase,
+    PreviewKey,
+    ProbeResult,
+    PullRequest,
+    Stage,
+)
+from previews.domain.record import Delivery, PreviewRecord, Verdict
+from previews.errors import TransientError
+from tests.fakes.clock import ManualClock
+from tests.fakes.store import InMemoryStore
+
+KEY = PreviewKey("shop", 42)
+OTHER_KEY = PreviewKey("shop", 43)
+NOON = datetime(2026, 11, 2, 12, 0, 0, 123456, tzinfo=UTC)
+PUSHED = Condition(type="Pushed", status=True, reason="Met", message="", since=NOON)
+PULL_REQUEST = PullRequest(
+    repository="acme/shop",
+    number=42,
+    is_open=True,
+    head_sha=HeadSha("a" * 40),
+    head_branch="a;$(id)",
+    base_branch="main",
+    title="{{.x}} \u202e '\" \ud83d \x00 \n---\n",
+    author="mallory",
+    url="https://forge.example/acme/shop/pull/42",
+    from_fork=False,
+)
+
+
+class World(Protocol):
+    """A store, and what can be known and done from beside it."""
+
+    @property
+    def store(self) -> Store: ...
+    def version(self) -> object:
+        """Something that changes with every write."""
+        ...
+
+    def put_out_of_order(self) -> None: ...
+    def mend(self) -> None: ...
+
+
+class FakeWorld:
+    def __init__(self) -> None:
+        self.store = InMemoryStore()
+
+    def version(self) -> object:
+        return self.store.writes
+
+    def put_out_of_order(self) -> None:
+        self.store.unavailable = True
+
+    def mend(self) -> None:
+        self.store.unavailable = False
+
+
+class SQLiteWorld:
+    def __init__(self, path: Path) -> None:
+        self.store = SQLStore(
+            path,
+            clock=ManualClock(),
+            delivery_retention=timedelta(days=7),
+            busy_timeout_seconds=0.01,
+        )
+        self._onlooker = sqlite3.connect(path, isolation_level=None)
+
+    def version(self) -> object:
+        return self._onlooker.execute("PRAGMA data_version").fetchone()
+
+    def put_out_of_order(self) -> None:
+        self._onlooker.execute("BEGIN EXCLUSIVE")
+
+    def mend(self) -> None:
+        self._onlooker.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self._onlooker.close()
+        self.store.close()
+
+
+@pytest.fixture(params=["fake", "sqlite"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    if request.param == "fake":
+        yield FakeWorld()
+        return
+    sqlite = SQLiteWorld(tmp_path / "previews.db")
+    yield sqlite
+    sqlite.close()
+
+
+def delivery(guid: str) -> Delivery:
+    return Delivery(guid, NOON, "pull_request", Verdict.ACCEPTED, "")
+
+
+def mark_of(store: Store, key: PreviewKey) -> int:
+    record = store.load(key)
+    return record.fetch_mark if record else 0
+
+
+def test_knows_nothing_at_first(world: World) -> None:
+    assert world.store.load(KEY) is None
+    assert world.store.list_records() == []
+    assert world.store.load_pull_request("acme/shop", 42) == []
+    assert world.store.published("acme/shop", 42) == {}
+
+
+def test_an_event_marks_its_previews_for_a_fresh_read(world: World) -> None:
+    assert world.store.accept([(delivery("one"), [KEY, OTHER_KEY])]) == [True]
+
+    assert world.store.load(KEY) == PreviewRecord(key=KEY, fetch_mark=1)
+    assert world.store.load(OTHER_KEY) == PreviewRecord(key=OTHER_KEY, fetch_mark=1)
+
+
+def test_every_event_raises_the_mark(world: World) -> None:
+    world.store.accept([(delivery("one"), [KEY]), (delivery("two"), [KEY])])
+    world.store.accept([(delivery("three"), [KEY])])
+    world.store.mark_for_fetch([KEY])
+
+    assert mark_of(world.store, KEY) == 4
+
+
+def test_a_delivery_that_is_there_already_changes_nothing(world: World) -> None:
+    world.store.accept([(delivery("one"), [KEY])])
+    before = world.version()
+
+    assert world.store.accept([(delivery("one"), [KEY])]) == [False]
+
+    assert world.version() == before
+
+
+def test_a_repetition_within_one_batch_counts_once(world: World) -> None:
+    batch = [(delivery("one"), [KEY]), (delivery("one"), [KEY]), (delivery("two"), [])]
+
+    assert world.store.accept(batch) == [True, False, True]
+
+    assert mark_of(world.store, KEY) == 1
+
+
+def test_accepting_nothing_changes_nothing(world: World) -> None:
+    before = world.version()
+
+    assert world.store.accept([]) == []
+
+    assert world.version() == before
+
+
+def test_a_mark_is_cleared_when_it_is_the_one_that_was_seen(world: World) -> None:
+    world.store.mark_for_fetch([KEY])
+
+    world.store.clear_mark(KEY, 1)
+
+    assert mark_of(world.store, KEY) == 0
+
+
+def test_a_mark_that_was_set_while_the_pull_request_was_read_stays(world: World) -> None:
+    world.store.mark_for_fetch([KEY])
+    world.store.mark_for_fetch([KEY])
+
+    world.store.clear_mark(KEY, 1)
+
+    assert mark_of(world.store, KEY) == 2
+
+
+def test_clearing_a_mark_that_is_not_there_changes_nothing(world: World) -> None:
+    world.store.save(PreviewRecord(key=KEY))
+    before = world.version()
+
+    world.store.clear_mark(KEY, 0)
+    world.store.clear_mark(KEY, 3)
+    world.store.clear_mark(OTHER_KEY, 1)
+
+    assert world.version() == before
+    assert world.store.load(OTHER_KEY) is None
+
+
+def test_saving_leaves_the_mark_of_an_event_that_came_meanwhile(world: World) -> None:
+    world.store.save(PreviewRecord(key=KEY))
+    read = world.store.load(KEY)
+    assert read is not None
+    world.store.mark_for_fetch([KEY])
+
+    world.store.save(replace(read, phase=Phase.LIVE))
+
+    assert world.store.load(KEY) == PreviewRecord(key=KEY, fetch_mark=1, phase=Phase.LIVE)
+
+
+def test_saving_what_is_stored_already_writes_nothing(world: World) -> None:
+    manifests = Manifests(Stage.WHOLE, "d1", HeadSha("a" * 40), {"b.yaml": "b", "a.yaml": "a"})
+    record = PreviewRecord(
+        key=KEY,
+        pull_request=PULL_REQUEST,
+        manifests=manifests,
+        probe_result=ProbeResult(answered=True, detail="200 OK"),
+        conditions=(PUSHED,),
+    )
+    world.store.save(record)
+    before = world.version()
+
+    world.store.save(record)
+    world.store.save(replace(record, fetch_mark=7))
+    in_another_order = replace(manifests, files={"a.yaml": "a", "b.yaml": "b"})
+    world.store.save(replace(record, manifests=in_another_order))
+
+    assert world.version() == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        PreviewRecord(key=KEY, pull_request=PULL_REQUEST),
+        PreviewRecord(key=KEY, head_since=NOON),
+        PreviewRecord(key=KEY, manifests=Manifests(Stage.NOTHING, "", None, {})),
+        PreviewRecord(key=KEY, probed_digest="d1"),
+        PreviewRecord(key=KEY, probe_result=ProbeResult(answered=False, detail="")),
+        PreviewRecord(key=KEY, phase=Phase.LIVE),
+        PreviewRecord(key=KEY, reason="Live"),
+        PreviewRecord(key=KEY, message="so"),
+        PreviewRecord(key=KEY, failed=True),
+        PreviewRecord(key=KEY, conditions=(PUSHED,)),
+    ],
+)
+def test_every_field_is_replaced_there_and_back(world: World, changed: PreviewRecord) -> None:
+    for record in (PreviewRecord(key=KEY), changed, PreviewRecord(key=KEY)):
+        world.store.save(record)
+
+        assert world.store.load(KEY) == record
+
+
+anything = st.text(st.characters())
+moments = st.datetimes(timezones=st.just(UTC))
+pull_requests = st.builds(
+    PullRequest,
+    **dict.fromkeys(
+        ("repository", "head_sha", "head_branch", "base_branch", "title", "author", "url"), anything
+    ),
+    number=st.integers(1, 10**10 - 1),
+    is_open=st.booleans(),
+    from_fork=st.booleans(),
+)
+records = st.builds(
+    PreviewRecord,
+    key=st.just(KEY),
+    fetch_mark=st.just(0),
+    pull_request=st.none() | pull_requests,
+    head_since=st.none() | moments,
+    manifests=st.none()
+    | st.builds(
+        Manifests,
+        stage=st.sampled_from(Stage),
+        digest=anything,
+        head_sha=st.none() | anything,
+        files=st.dictionaries(anything, anything, max_size=3),
+    ),
+    probed_digest=st.text(st.characters(codec="ascii")),
+    probe_result=st.none() | st.builds(ProbeResult, answered=st.booleans(), detail=anything),
+    phase=st.sampled_from(Phase),
+    reason=anything,
+    message=anything,
+    failed=st.booleans(),
+    conditions=st.lists(
+        st.builds(
+            Condition,
+            type=anything,
+            status=st.booleans(),
+            reason=anything,
+            message=anything,
+            since=moments,
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(record=records)
+def test_whatever_is_saved_comes_back_exactly(world: World, record: PreviewRecord) -> None:
+    world.store.save(record)
+
+    assert world.store.load(KEY) == record
+    if record.pull_request is not None:
+        found = world.store.load_pull_request(record.pull_request.repository, KEY.number)
+        assert found == [record]
+
+
+def test_finds_the_previews_of_all_projects_at_one_pull_request(world: World) -> None:
+    shop = PreviewRecord(key=KEY, pull_request=PULL_REQUEST)
+    api = PreviewRecord(key=PreviewKey("api", 42), pull_request=PULL_REQUEST)
+    elsewhere = PreviewRecord(
+        key=PreviewKey("blog", 42), pull_request=replace(PULL_REQUEST, repository="acme/blog")
+    )
+    unread = PreviewRecord(key=PreviewKey("docs", 42))
+    later = PreviewRecord(key=OTHER_KEY, pull_request=replace(PULL_REQUEST, number=43))
+    for record in (shop, api, elsewhere, unread, later):
+        world.store.save(record)
+
+    assert world.store.load_pull_request("acme/shop", 42) == [api, shop]
+    assert [r.key for r in world.store.list_records()] == sorted(
+        r.key for r in (shop, api, elsewhere, unread, later)
+    )
+
+
+def test_remembers_what_was_published_by_target(world: World) -> None:
+    world.store.record_published("acme/shop", 42, "comment", "d1")
+    world.store.record_published("acme/shop", 42, "status", "d2")
+    world.store.record_published("acme/shop", 42, "comment", "d3")
+    world.store.record_published("acme/shop", 43, "comment", "d4")
+
+    assert world.store.published("acme/shop", 42) == {"comment": "d3", "status": "d2"}
+
+
+def test_publishing_the_same_again_writes_nothing(world: World) -> None:
+    world.store.record_published("acme/shop", 42, "comment", "d1")
+    before = world.version()
+
+    world.store.record_published("acme/shop", 42, "comment", "d1")
+
+    assert world.version() == before
+
+
+def test_says_that_it_is_out_of_order_and_works_again_afterwards(world: World) -> None:
+    world.put_out_of_order()
+    with pytest.raises(TransientError, match="store") as raised:
+        world.store.accept([(delivery("one"), [KEY])])
+    assert raised.value.reason == "StoreUnavailable"
+    with pytest.raises(TransientError):
+        world.store.save(PreviewRecord(key=KEY))
+    world.mend()
+
+    assert world.store.load(KEY) is None
+    assert world.store.accept([(delivery("one"), [KEY])]) == [True]
+
+
+def test_serves_eight_workers_and_the_inbox_at_once(world: World) -> None:
+    keys = [PreviewKey("shop", number) for number in range(1, 9)]
+    world.store.mark_for_fetch(keys)
+    rounds = 25
+
+    def work(key: PreviewKey) -> None:
+        for turn in range(rounds):
+            record = world.store.load(key)
+            assert record is not None
+            world.store.save(replace(record, message=str(turn)))
+            world.store.mark_for_fetch([key])
+            world.store.record_published("acme/shop", key.number, "status", str(turn))
+
+    def take_in(turn: int) -> list[bool]:
+        return world.store.accept([(delivery(str(turn)), keys)])
+
+    with ThreadPoolExecutor(9) as pool:
+        workers = [pool.submit(work, key) for key in keys]
+        assert all(pool.submit(take_in, turn).result() == [True] for turn in range(rounds))
+        for worker in workers:
+            worker.result()
+
+    for key in keys:
+        assert mark_of(world.store, key) == 1 + 2 * rounds
+        assert world.store.published("acme/shop", key.number) == {"status": str(rounds - 1)}

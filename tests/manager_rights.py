@@ -1,0 +1,111 @@
+"""A ServiceAccount that may do what the manager may, on the real cluster, and a kubeconfig that holds its token."""
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.cluster import RunningCluster
+
+ACCOUNT = "previews-manager"
+TOKEN_SECONDS = 3600
+
+
+@contextmanager
+def manager_kubeconfig(
+    cluster: RunningCluster, directory: Path, *, home: str, argocd_namespace: str
+) -> Iterator[Path]:
+    """The account lives in namespace `home`, which is made and removed; it may be the same."""
+    subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": home}
+    name = f"{home}-manager"
+    rights = [
+        _named("v1", "Namespace", home),
+        _named("v1", "ServiceAccount", ACCOUNT, home),
+        _role("Role", name, _ARGOCD_RIGHTS, argocd_namespace),
+        _binding("RoleBinding", "Role", name, subject, argocd_namespace),
+        _role("ClusterRole", name, _CLUSTER_RIGHTS),
+        _binding("ClusterRoleBinding", "ClusterRole", name, subject),
+    ]
+    # The namespace first, since the list is applied in its order.
+    cluster.kubectl("apply", "-f", "-", input=json.dumps(_list(rights)))
+    try:
+        file = directory / f"{home}.kubeconfig"
+        token = cluster.service_account_token(home, ACCOUNT, TOKEN_SECONDS)
+        write_kubeconfig(file, cluster, token)
+        yield file
+    finally:
+        cluster.kubectl(
+            "delete",
+            "--ignore-not-found",
+            "--wait=false",
+            "-f",
+            "-",
+            input=json.dumps(_list(rights)),
+        )
+
+
+def write_kubeconfig(file: Path, cluster: RunningCluster, token: str) -> None:
+    authority = base64.b64encode(cluster.ca_file.read_bytes()).decode()
+    file.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "manager",
+                "contexts": [
+                    {"name": "manager", "context": {"cluster": "local", "user": "manager"}}
+                ],
+                "clusters": [
+                    {
+                        "name": "local",
+                        "cluster": {
+                            "server": cluster.api_server,
+                            "certificate-authority-data": authority,
+                        },
+                    }
+                ],
+                "users": [{"name": "manager", "user": {"token": token}}],
+            }
+        )
+    )
+    file.chmod(0o600)
+
+
+Object = dict[str, object]
+
+_ARGOCD_RIGHTS = [
+    {
+        "apiGroups": ["argoproj.io"],
+        "resources": ["applications"],
+        "verbs": ["get", "list", "watch", "patch"],
+    },
+    {"apiGroups": ["argoproj.io"], "resources": ["appprojects"], "verbs": ["get"]},
+]
+_CLUSTER_RIGHTS = [
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]}
+]
+_RBAC = "rbac.authorization.k8s.io"
+
+
+def _list(items: list[Object]) -> Object:
+    return {"apiVersion": "v1", "kind": "List", "items": items}
+
+
+def _named(version: str, kind: str, name: str, namespace: str = "") -> Object:
+    metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata}
+
+
+def _role(kind: str, name: str, rules: list[dict[str, list[str]]], namespace: str = "") -> Object:
+    return {**_named(f"{_RBAC}/v1", kind, name, namespace), "rules": rules}
+
+
+def _binding(
+    kind: str, role: str, name: str, subject: dict[str, str], namespace: str = ""
+) -> Object:
+    return {
+        **_named(f"{_RBAC}/v1", kind, name, namespace),
+        "roleRef": {"apiGroup": _RBAC, "kind": role, "name": name},
+        "subjects": [subject],
+    }

@@ -1,0 +1,540 @@
+"""Manifests say what was meant, whatever a pull request or a site's template says."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import StrictUndefined
+
+from previews.adapters.manifest_yaml import as_yaml
+from previews.adapters.manifests import ManifestRenderer
+from previews.domain.preview import HeadSha, Manifests, PreviewKey, PullRequest, Stage
+from previews.domain.project import Helm, Project
+from previews.errors import ConfigurationError, StalledError
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+KEY = PreviewKey("shop", 42)
+HELM = Helm(
+    repository_url="https://git.example/shop.git", path="charts/preview-app", revision="main"
+)
+PROJECT = Project(
+    name="shop",
+    repository="acme/shop",
+    image_repository="registry.example/shop",
+    image_tag="pr-{number}-{short_sha}",
+    host_pattern="pr-{number}.preview.example",
+    url_pattern="https://{host}/",
+    helm=HELM,
+)
+PULL_REQUEST = PullRequest(
+    repository="acme/shop",
+    number=42,
+    is_open=True,
+    head_sha=HeadSha("abc1234" + "0" * 33),
+    head_branch="feature",
+    base_branch="main",
+    title="A feature",
+    author="alice",
+    url="https://git.example/acme/shop/pulls/42",
+    from_fork=False,
+)
+HOSTILE = [
+    "a;$(id)",
+    "{{.x}} {{ 7*7 }} {% raw %} ${IFS} `id`",
+    '"\nkind: ClusterRoleBinding\n---\nkind: Secret',
+    "'] } , & * ! | > % @ # - ? : <<",
+    "a: b #c",
+    "\u202eevil\u2066 \u2028 \u2029 \u0085 \ufeff \ufffe",
+    "\x01\x07\x1b[31m\x7f\x9f\t\r\n",
+    "\U0001f600 \U0010ffff ü 漢字",
+    "null",
+    "~",
+    "true",
+    "1e3",
+    "0x1F",
+    "2024-01-01",
+    "=",
+    "",
+    " ",
+    "x" * 300,
+    "\\x41 \\u0041 \\",
+]
+
+text = st.one_of(
+    st.text(), st.text(alphabet='"\\\n:{}[]%#&*!|>\u2028\u202e\0 '), st.sampled_from(HOSTILE)
+)
+
+
+def renderer_of(project: Project = PROJECT, overrides: Path | None = None) -> ManifestRenderer:
+    return ManifestRenderer(
+        TEMPLATES,
+        overrides,
+        instance="acme-previews",
+        projects={project.name: project},
+        gitops_url="https://git.example/gitops.git",
+        gitops_branch="main",
+        gitops_path="previews",
+        argocd_namespace="argocd",
+    )
+
+
+def render(
+    pull_request: PullRequest = PULL_REQUEST,
+    stage: Stage = Stage.WHOLE,
+    *,
+    project: Project = PROJECT,
+    overrides: Path | None = None,
+) -> Manifests:
+    return renderer_of(project, overrides).render_preview(pull_request, KEY, stage)
+
+
+def application(manifests: Manifests) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(manifests.files["application.yaml"])
+    return found
+
+
+def namespace_objects(manifests: Manifests) -> dict[str, dict[str, Any]]:
+    documents = yaml.safe_load_all(manifests.files["namespace.yaml"])
+    return {document["kind"]: document for document in documents}
+
+
+# What is said
+
+
+def test_the_application_deploys_this_commit_of_this_pull_request() -> None:
+    found = application(render())
+    assert found["metadata"]["labels"] == {
+        "preview": "true",
+        "pr": "42",
+        "previews.dev/project": "shop",
+        "previews.dev/instance": "acme-previews",
+    }
+    assert found["spec"]["project"] == "0-shop-pr-42"
+    assert found["spec"]["destination"]["namespace"] == "preview-shop-pr-42"
+    assert found["spec"]["source"] == {
+        "repoURL": "https://git.example/shop.git",
+        "path": "charts/preview-app",
+        "targetRevision": "refs/heads/main",
+        "helm": {
+            "parameters": [
+                {"name": "image.repository", "value": "registry.example/shop", "forceString": True},
+                {"name": "image.tag", "value": "pr-42-abc1234", "forceString": True},
+                {"name": "ingress.host", "value": "pr-42.preview.example", "forceString": True},
+            ]
+        },
+    }
+
+
+def test_the_manifests_carry_their_own_digest_and_commit() -> None:
+    manifests = render()
+    annotations = application(manifests)["metadata"]["annotations"]
+    assert annotations["previews.dev/digest"] == manifests.digest
+    assert annotations["previews.dev/head-sha"] == manifests.head_sha == PULL_REQUEST.head_sha
+    assert annotations["previews.dev/pull-request"] == PULL_REQUEST.url
+    assert len(manifests.digest) == 32
+
+
+def test_the_same_input_yields_the_same_bytes() -> None:
+    assert render() == render()
+    assert render().files == render().files
+
+
+@pytest.mark.parametrize(
+    "project",
+    [
+        dataclasses.replace(PROJECT, image_tag="{short_sha}"),
+        dataclasses.replace(PROJECT, helm=dataclasses.replace(HELM, values={"replicas": 2})),
+        dataclasses.replace(PROJECT, helm=dataclasses.replace(HELM, repository_url="https://x/y")),
+    ],
+)
+def test_whatever_differs_in_the_manifests_differs_in_the_digest(project: Project) -> None:
+    assert render(project=project).digest != render().digest
+
+
+def test_a_push_changes_the_application_and_not_the_namespace() -> None:
+    before = render()
+    pushed = dataclasses.replace(
+        PULL_REQUEST, head_sha=HeadSha("f" * 40), title="Another", head_branch="other"
+    )
+    after = render(pushed)
+    assert after.digest != before.digest
+    assert after.files["application.yaml"] != before.files["application.yaml"]
+    assert after.files["namespace.yaml"] == before.files["namespace.yaml"]
+
+
+def test_the_stages_of_removal_leave_out_first_the_application_and_then_everything() -> None:
+    assert set(render(stage=Stage.WHOLE).files) == {"application.yaml", "namespace.yaml"}
+    ending = render(stage=Stage.NAMESPACE)
+    assert ending.files == {"namespace.yaml": render().files["namespace.yaml"]}
+    assert ending.head_sha is None
+    nothing = render(stage=Stage.NOTHING)
+    assert (nothing.files, nothing.head_sha) == ({}, None)
+    assert len({render(stage=stage).digest for stage in Stage}) == 3
+
+
+def test_a_project_that_is_no_longer_configured_can_still_be_left_with_nothing() -> None:
+    renderer = renderer_of()
+    gone = PreviewKey("gone", 1)
+    assert renderer.render_preview(PULL_REQUEST, gone, Stage.NOTHING).files == {}
+    with pytest.raises(StalledError, match="no project 'gone' is configured"):
+        renderer.render_preview(PULL_REQUEST, gone, Stage.NAMESPACE)
+
+
+def test_a_project_without_an_image_is_given_none() -> None:
+    project = dataclasses.replace(PROJECT, image_repository=None)
+    parameters = application(render(project=project))["spec"]["source"]["helm"]["parameters"]
+    assert [parameter["name"] for parameter in parameters] == ["ingress.host"]
+
+
+def test_a_projects_own_parameters_and_values_come_through() -> None:
+    values = {
+        "env": [{"name": "A", "value": "{{ x }}: \u2028"}],
+        "replicas": 2,
+        "off": None,
+        "half": 0.5,
+    }
+    parameters = {
+        "commit": "{head_sha}",
+        "url": "https://{host}/{project}/{number}",
+        "image.tag": "x",
+    }
+    helm = dataclasses.replace(HELM, values=values, parameters=parameters)
+    rendered = application(render(project=dataclasses.replace(PROJECT, helm=helm)))
+    assert rendered["spec"]["source"]["helm"]["valuesObject"] == values
+    given_to_helm = {
+        parameter["name"]: parameter["value"]
+        for parameter in rendered["spec"]["source"]["helm"]["parameters"]
+    }
+    assert given_to_helm["commit"] == PULL_REQUEST.head_sha
+    assert given_to_helm["url"] == "https://pr-42.preview.example/shop/42"
+    assert given_to_helm["image.tag"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("revision", "full"),
+    [
+        ("main", "refs/heads/main"),
+        ("release/1.x", "refs/heads/release/1.x"),
+        ("refs/tags/v1", "refs/tags/v1"),
+        ("HEAD", "HEAD"),
+        ("a" * 40, "a" * 40),
+    ],
+)
+def test_a_revision_is_spelled_in_full(revision: str, full: str) -> None:
+    project = dataclasses.replace(PROJECT, helm=dataclasses.replace(HELM, revision=revision))
+    assert application(render(project=project))["spec"]["source"]["targetRevision"] == full
+
+
+def test_a_preview_is_kept_inside_its_namespace() -> None:
+    objects = namespace_objects(render())
+    labels = objects["Namespace"]["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert labels["pr"] == "42"
+    assert objects["ServiceAccount"]["automountServiceAccountToken"] is False
+    policy = objects["NetworkPolicy"]["spec"]
+    assert policy["podSelector"] == {}
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    blocks = [
+        to["ipBlock"] for rule in policy["egress"] for to in rule.get("to", []) if "ipBlock" in to
+    ]
+    assert blocks[0] == {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}
+    assert objects["ResourceQuota"]["spec"]["hard"]["services.loadbalancers"] == "0"
+
+
+def test_the_previews_own_app_project_allows_its_one_namespace_and_nothing_that_loosens_it() -> (
+    None
+):
+    project = namespace_objects(render())["AppProject"]
+    assert project["metadata"]["name"] == application(render())["spec"]["project"]
+    spec = project["spec"]
+    assert spec["sourceRepos"] == ["https://git.example/shop.git"]
+    assert spec["destinations"] == [
+        {"server": "https://kubernetes.default.svc", "namespace": "preview-shop-pr-42"}
+    ]
+    assert spec["clusterResourceWhitelist"] == []
+    assert {(kind["group"], kind["kind"]) for kind in spec["namespaceResourceBlacklist"]} == {
+        ("networking.k8s.io", "NetworkPolicy"),
+        ("", "ResourceQuota"),
+        ("", "LimitRange"),
+        ("rbac.authorization.k8s.io", "*"),
+        ("argoproj.io", "*"),
+    }
+
+
+def test_a_shard_has_a_root_that_deletes_nothing_by_its_own_end() -> None:
+    files = renderer_of().render_shard("order-service-2")
+    assert set(files) == {"roots/order-service-2.yaml", "order-service/2/keep.yaml"}
+    root = yaml.safe_load(files["roots/order-service-2.yaml"])
+    assert "finalizers" not in root["metadata"]
+    assert root["metadata"]["labels"] == {
+        "previews.dev/instance": "acme-previews",
+        "previews.dev/shard": "order-service-2",
+    }
+    assert root["spec"]["project"] == "acme-previews-previews"
+    assert root["spec"]["source"] == {
+        "repoURL": "https://git.example/gitops.git",
+        "targetRevision": "refs/heads/main",
+        "path": "previews/order-service/2",
+        "directory": {"recurse": True},
+    }
+    assert root["spec"]["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True}
+    keep = yaml.safe_load(files["order-service/2/keep.yaml"])
+    assert (keep["kind"], keep["metadata"]["namespace"]) == ("ConfigMap", "argocd")
+
+
+# What strangers say
+
+
+def as_stored(said: str) -> str:
+    """What Kubernetes can hold of a text."""
+    return "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in said)[:1000]
+
+
+def without_words(found: dict[str, Any]) -> dict[str, Any]:
+    """All but the annotations, which are where a stranger's words belong."""
+    kept = {name: value for name, value in found["metadata"].items() if name != "annotations"}
+    return {**found, "metadata": kept}
+
+
+@given(title=text, branch=text, author=text, url=text)
+def test_a_strangers_words_come_back_exactly_and_change_nothing_else(
+    title: str, branch: str, author: str, url: str
+) -> None:
+    manifests = render(
+        dataclasses.replace(PULL_REQUEST, title=title, head_branch=branch, author=author, url=url)
+    )
+    found = application(manifests)
+    assert found["metadata"]["annotations"] == {
+        "previews.dev/digest": manifests.digest,
+        "previews.dev/head-sha": PULL_REQUEST.head_sha,
+        "previews.dev/pull-request": as_stored(url),
+        "previews.dev/title": as_stored(title),
+        "previews.dev/branch": as_stored(branch),
+    }
+    harmless = render()
+    assert without_words(found) == without_words(application(harmless))
+    assert manifests.files["namespace.yaml"] == harmless.files["namespace.yaml"]
+    assert manifests.files["application.yaml"].isascii()
+
+
+@pytest.mark.parametrize("said", [*HOSTILE, "\0", "a\ud800b", "\udfff"])
+def test_words_that_are_known_to_be_trouble(said: str) -> None:
+    found = application(render(dataclasses.replace(PULL_REQUEST, title=said, head_branch=said)))
+    assert found["metadata"]["annotations"]["previews.dev/title"] == as_stored(said)
+    assert found["metadata"]["annotations"]["previews.dev/branch"] == as_stored(said)
+
+
+def test_words_that_would_not_fit_into_an_object_are_cut() -> None:
+    found = application(render(dataclasses.replace(PULL_REQUEST, title="x" * 1_000_000)))
+    assert found["metadata"]["annotations"]["previews.dev/title"] == "x" * 1000
+
+
+data = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.text(st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner),
+    max_leaves=20,
+)
+
+
+def without_nul(value: object) -> object:
+    match value:
+        case str():
+            return value.replace("\0", "\ufffd")
+        case list():
+            return [without_nul(item) for item in value]
+        case dict():
+            return {without_nul(key): without_nul(item) for key, item in value.items()}
+    return value
+
+
+@given(data)
+def test_any_value_is_one_line_of_yaml_that_says_the_same_to_every_reader(value: object) -> None:
+    written = as_yaml(value)
+    assert written.isascii()
+    assert written.isprintable()
+    for loader in (yaml.SafeLoader, yaml.CSafeLoader):
+        wrapped = f"before: 1\nvalue: {written}\nlist:\n  - {written}\nafter: 2\n"
+        read = yaml.load(wrapped, Loader=loader)
+        assert read == {
+            "before": 1,
+            "value": without_nul(value),
+            "list": [without_nul(value)],
+            "after": 2,
+        }
+
+
+@pytest.mark.parametrize(
+    "value", [b"bytes", object(), float("nan"), float("inf"), {1: "x"}, {"x"}, "x".join]
+)
+def test_what_no_manifest_can_hold_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="no manifest can hold"):
+        as_yaml(value)
+
+
+def test_a_value_that_is_used_twice_is_written_twice() -> None:
+    shared = {"a": [1]}
+    assert as_yaml([shared, shared]) == '[{"a": [1]}, {"a": [1]}]'
+
+
+# What a site's own templates say
+
+
+def override(directory: Path, name: str, replacements: Mapping[str, str]) -> Path:
+    content = (TEMPLATES / name).read_text()
+    for old, new in replacements.items():
+        assert old in content
+        content = content.replace(old, new)
+    (directory / name).write_text(content)
+    return directory
+
+
+def test_a_site_overrides_one_template_and_keeps_the_others(tmp_path: Path) -> None:
+    overrides = override(tmp_path, "namespace.yaml.j2", {'pods: "20"': 'pods: "3"'})
+    rendered = render(overrides=overrides)
+    assert namespace_objects(rendered)["ResourceQuota"]["spec"]["hard"]["pods"] == "3"
+    assert application(rendered)["spec"]["project"] == "0-shop-pr-42"
+    assert rendered.digest != render().digest
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "{{ pull_request.title }}",
+        "{{ pull_request.title | safe }}",
+        "{{ pull_request['title'] }}",
+        "{{ '' ~ pull_request.title }}",
+        "{{ pull_request.title | string | trim | e | safe }}",
+        "{% set t = pull_request.title %}{{ t }}",
+        "{% macro m() %}{{ pull_request.title }}{% endmacro %}{{ m() }}",
+        "{% filter string %}{{ pull_request.title }}{% endfilter %}",
+        '"{{ pull_request.title }}"',
+        "'{{ pull_request.title }}'",
+        "|\n      {{ pull_request.title }}",
+    ],
+)
+def test_no_template_lets_a_title_become_more_than_text(tmp_path: Path, expression: str) -> None:
+    """However the template prints it: the objects are the same, or the manifests are refused."""
+    title = '", evil: "yes"}\n---\nkind: Secret\nmetadata:\n  finalizers: []\nspec:\n  project: default\n#'
+    overrides = override(
+        tmp_path, "application.yaml.j2", {"revisionHistoryLimit: 1": f"x: {expression}"}
+    )
+    try:
+        found = application(
+            render(dataclasses.replace(PULL_REQUEST, title=title), overrides=overrides)
+        )
+    except StalledError:
+        return
+    assert isinstance(found["spec"].pop("x"), str)
+    expected = application(render())["spec"]
+    del expected["revisionHistoryLimit"]
+    assert found["spec"] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "problem"),
+    [
+        (
+            "application.yaml.j2",
+            "project: {{ preview.app_project }}",
+            "project: default",
+            "spec.project",
+        ),
+        (
+            "application.yaml.j2",
+            "namespace: {{ preview.namespace }}",
+            "namespace: x",
+            "destination",
+        ),
+        (
+            "application.yaml.j2",
+            "    - resources-finalizer.argocd.argoproj.io",
+            "    []",
+            "finalizers",
+        ),
+        ("application.yaml.j2", "labels.items()", "{}.items()", "metadata.labels"),
+        ("application.yaml.j2", "annotations.items()", "{}.items()", "metadata.annotations"),
+        ("application.yaml.j2", "name: {{ preview.application }}", "name: other", "is missing"),
+        (
+            "application.yaml.j2",
+            "kind: Application",
+            "kind: Application\nkind: Application",
+            "twice",
+        ),
+        ("application.yaml.j2", "maxDuration: 4s\n", "maxDuration: 4s\n---\n{a: b}\n", "none of"),
+        ("application.yaml.j2", "maxDuration: 4s\n", "maxDuration: 4s\n---\n", "none of"),
+        ("application.yaml.j2", "{{ chart.path }}", "{{ chart.pfad }}", "pfad"),
+        ("application.yaml.j2", "{{ chart.path }}", "{{ charts }}", "'charts' is undefined"),
+        ("application.yaml.j2", "{{ chart.path }}", "{{ 1 / 0 }}", "division by zero"),
+        ("application.yaml.j2", "{{ chart.path }}", "{{ chart }}", "no manifest can hold"),
+        ("application.yaml.j2", "{{ chart.path }}", "!!python/name:os.system", "not YAML"),
+        ("application.yaml.j2", "  source:", "source:", "not YAML"),
+        ("namespace.yaml.j2", "{{ repository_url }}", "'*'", "spec.sourceRepos"),
+        ("namespace.yaml.j2", "clusterResourceWhitelist: []", "x: 1", "clusterResourceWhitelist"),
+        ("namespace.yaml.j2", "kind: LimitRange\nmetadata", "kind: Secret\nmetadata", "LimitRange"),
+        (
+            "namespace.yaml.j2",
+            "name: preview\n",
+            "name: preview\n  annotations: {title: {{ pull_request.title }}}\n",
+            "'pull_request' is undefined",
+        ),
+    ],
+)
+def test_a_template_that_loosens_or_breaks_a_preview_is_refused_by_name(
+    tmp_path: Path, name: str, old: str, new: str, problem: str
+) -> None:
+    with pytest.raises(StalledError, match=problem) as refused:
+        render(overrides=override(tmp_path, name, {old: new}))
+    assert refused.value.reason == "InvalidManifests"
+    assert refused.value.message.startswith(f"template {name}: ")
+    assert refused.value.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            "labels:",
+            "finalizers: [resources-finalizer.argocd.argoproj.io]\n  labels:",
+            "finalizers",
+        ),
+        ("prune: true", "prune: true\n      allowEmpty: true", "allowEmpty"),
+        ("project: {{ shard.app_project }}", "project: default", "spec.project"),
+        ("path: {{ shard.path }}", "path: {{ gitops.path }}", "spec.source.path"),
+    ],
+)
+def test_a_root_that_could_delete_previews_by_itself_is_refused(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    overrides = override(tmp_path, "shard-root.yaml.j2", {old: new})
+    with pytest.raises(StalledError, match=problem):
+        renderer_of(overrides=overrides).render_shard("shop-2")
+
+
+def test_a_broken_template_is_known_at_the_start(tmp_path: Path) -> None:
+    override(tmp_path, "application.yaml.j2", {"{% endfor %}": "{% endfro %}"})
+    with pytest.raises(ConfigurationError, match=r"application\.yaml\.j2, line \d+: .*endfro"):
+        renderer_of(overrides=tmp_path)
+
+
+def test_a_misspelled_override_is_known_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "aplication.yaml.j2").write_text("")
+    with pytest.raises(ConfigurationError, match=r"overrides 'aplication\.yaml\.j2'"):
+        renderer_of(overrides=tmp_path)
+
+
+def test_a_missing_folder_of_overrides_is_known_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="is missing"):
+        renderer_of(overrides=tmp_path / "nothing")
+
+
+def test_an_undefined_value_is_never_printed_as_nothing() -> None:
+    with pytest.raises(Exception, match="'x' is undefined"):
+        as_yaml(StrictUndefined(name="x"))
