@@ -6,7 +6,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
-from jinja2 import Undefined
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -17,10 +16,7 @@ def storable(text: str) -> str:
 
 
 def as_yaml(value: object) -> str:
-    """The value in one line of flow style, every text of it in double quotes. Raises ValueError for what is no data.
-
-    Jinja calls it for everything that a template prints, and for nothing that the template itself says.
-    """
+    """The value in one line of flow style, every text of it in double quotes. Raises ValueError for what is no data."""
     document = yaml.dump(
         [_plain(value)],
         Dumper=_Dumper,
@@ -105,9 +101,6 @@ class _Loader(yaml.CSafeLoader):
 def _plain(value: object) -> object:
     """The value as plain data: what Kubernetes' JSON can hold."""
     match value:
-        case Undefined():
-            str(value)  # raises, and says what is undefined
-            raise AssertionError
         case None | bool() | int():
             return value
         case float():

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, Undefined
 
 from previews.adapters.manifest_yaml import Expected, as_yaml, check, storable
 from previews.adapters.one_line import one_line
@@ -111,7 +111,7 @@ class ManifestRenderer:
             return Manifests(stage, _digest({}), None, {})
         project = self._projects.get(key.project)
         if project is None:
-            raise StalledError("UnknownProject", f"no project {key.project!r} is configured")
+            raise StalledError("ProjectNotConfigured", f"no project {key.project!r} is configured")
         files = {NAMESPACE_FILE: self._render_namespace(project, key)}
         if stage is Stage.NAMESPACE:
             return Manifests(stage, _digest(files), None, files)
@@ -264,8 +264,8 @@ def _load(templates: Path, overrides: Path | None) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(folders),
         undefined=StrictUndefined,
-        finalize=as_yaml,
-        autoescape=False,  # noqa: S701 this is no HTML: `finalize` escapes every value for YAML
+        finalize=_printed,
+        autoescape=False,  # noqa: S701 this is no HTML: `finalize` writes every value as YAML
         auto_reload=False,
         keep_trailing_newline=True,
         trim_blocks=True,
@@ -285,6 +285,13 @@ def _load(templates: Path, overrides: Path | None) -> Environment:
             where = f", line {line}" if (line := getattr(error, "lineno", None)) else ""
             raise ConfigurationError(f"template {name}{where}: {error}") from error
     return environment
+
+
+def _printed(value: object) -> str:
+    """What Jinja writes for a value: it asks for each that a template prints, and for nothing that a template says."""
+    if isinstance(value, Undefined):
+        str(value)  # raises, and says what is undefined
+    return as_yaml(value)
 
 
 def _preview(project: Project, key: PreviewKey) -> _Preview:

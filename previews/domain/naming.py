@@ -16,7 +16,10 @@ INSTANCE_LENGTH_MAX = 20
 NUMBER_DIGITS_MAX = 10
 LABEL_LENGTH_MAX = 63
 SHARD_SIZE = 20
-"""Previews behind one root Application: with six objects each, a change stays under a second (docs/architecture.md)."""
+"""Previews behind one root Application, seven objects each (docs/performance.md says what that costs)."""
+
+ROOTS_FOLDER = "roots"
+"""Of the shard roots, below the configured path of the GitOps repository."""
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -58,7 +61,7 @@ def folder_of(key: PreviewKey) -> str:
 
 def root_file(shard: str) -> str:
     """Where a shard's root Application lies."""
-    return f"roots/{shard}.yaml"
+    return f"{ROOTS_FOLDER}/{shard}.yaml"
 
 
 def root_name(instance: str, shard: str) -> str:
@@ -126,7 +129,7 @@ def check_project_name(name: str) -> None:
             f"{name!r} must be lower-case letters, digits and '-', "
             f"at most {PROJECT_NAME_LENGTH_MAX} characters"
         )
-    if name in {"roots", "pr"} or name.endswith("-pr"):
+    if name in {ROOTS_FOLDER, "pr"} or name.endswith("-pr"):
         raise ValueError(f"{name!r} would clash with the names of shard roots: choose another")
 
 

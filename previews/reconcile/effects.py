@@ -18,6 +18,7 @@ _log = structlog.get_logger("previews.effects")
 class Effect(StrEnum):
     """All that the manager does to the world."""
 
+    ACCEPT = "store.accept"
     SAVE_RECORD = "store.save"
     MARK_FOR_FETCH = "store.mark"
     CLEAR_MARK = "store.clear_mark"

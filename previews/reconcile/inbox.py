@@ -14,6 +14,7 @@ from previews.domain.ports import Store
 from previews.domain.preview import PreviewKey
 from previews.domain.record import Delivery
 from previews.errors import TransientError
+from previews.reconcile.effects import Effect, Effects
 
 CAPACITY = 2_000
 """Deliveries that may wait; beyond it the door says 503, and the forge or a resync makes up for it."""
@@ -33,8 +34,14 @@ class _Waiting:
 class Inbox:
     """`submit` from any thread. `on_stored` is called with the keys of what was new."""
 
-    def __init__(self, store: Store, on_stored: Callable[[Sequence[PreviewKey]], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        effects: Effects,
+        on_stored: Callable[[Sequence[PreviewKey]], None],
+    ) -> None:
         self._store = store
+        self._effects = effects
         self._on_stored = on_stored
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(CAPACITY)
         self._lock = threading.Lock()
@@ -91,7 +98,11 @@ class Inbox:
 
     def _store_all(self, batch: list[_Waiting]) -> None:
         try:
-            answers = self._store.accept([(waiting.delivery, waiting.keys) for waiting in batch])
+            answers = self._effects.perform(
+                Effect.ACCEPT,
+                f"{len(batch)} deliveries",
+                lambda: self._store.accept([(waiting.delivery, waiting.keys) for waiting in batch]),
+            )
         except Exception as error:  # noqa: BLE001 - whoever waits is told, and the thread serves the next
             for waiting in batch:
                 waiting.stored.set_exception(error)

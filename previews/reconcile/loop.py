@@ -70,7 +70,7 @@ class Loop:
         self._options = options
         self.keys: WorkQueue[PreviewKey] = WorkQueue(monotonic=monotonic)
         self.pull_requests: WorkQueue[PullRequestKey] = WorkQueue(monotonic=monotonic)
-        effects = Effects(witness)
+        self.effects = effects = Effects(witness)
         self.writer = GitOpsWriter(
             world.gitops,
             world.renderer,

@@ -4,7 +4,7 @@ On threads of its own, so that a slow or limiting forge never delays a deploymen
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from previews.domain.messages import Subject, feedback
@@ -48,6 +48,7 @@ class Publisher:
         for head_sha, status in wanted.statuses:
             target, digest = f"status:{status.context}", _digest(head_sha, status)
             if published.get(target) != digest:
+                self._intend(repository, number, target, published)
                 self._effects.perform(
                     Effect.SET_STATUS,
                     f"{repository}#{number}",
@@ -56,6 +57,7 @@ class Publisher:
                 self._remember(repository, number, target, digest)
         digest = hashlib.sha256(wanted.comment.encode()).hexdigest()
         if published.get("comment") != digest:
+            self._intend(repository, number, "comment", published)
             self._effects.perform(
                 Effect.ENSURE_COMMENT,
                 f"{repository}#{number}",
@@ -64,6 +66,16 @@ class Publisher:
                 ),
             )
             self._remember(repository, number, "comment", digest)
+
+    def _intend(
+        self, repository: str, number: int, target: str, published: Mapping[str, str]
+    ) -> None:
+        """Before the first word of a kind: whatever a crash cuts short, it is known that something may have been said.
+
+        Otherwise a pending status could stay for ever on a pull request that closed meanwhile.
+        """
+        if target not in published:
+            self._remember(repository, number, target, "")
 
     def _remember(self, repository: str, number: int, target: str, digest: str) -> None:
         self._effects.perform(

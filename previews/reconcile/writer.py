@@ -16,9 +16,9 @@ import structlog
 
 from previews.domain.commit_message import Change, commit_message
 from previews.domain.naming import (
+    ROOTS_FOLDER,
     folder_of,
     key_of_folder,
-    root_file,
     root_name,
     shard_of,
     top_root_name,
@@ -200,7 +200,9 @@ class GitOpsWriter:
         if self._tree is None:
             self._see(self._repository.fetch())
             # A crash after the last push may have lost its refresh.
-            self._unrefreshed |= {self.root_of(key) for key in self.keys_in_git()}
+            roots = self._folders.get(ROOTS_FOLDER, {})
+            shards = (name.removesuffix(".yaml") for name in roots)
+            self._unrefreshed |= {root_name(self._instance, shard) for shard in shards}
         elif fetch:
             self._see(self._repository.fetch())
         for _ in range(PUSH_ATTEMPTS_MAX):
@@ -282,7 +284,7 @@ class GitOpsWriter:
             return
         # Before the push: its answer may be lost although the server took it.
         self._unrefreshed |= {self.root_of(key) for key in keys}
-        if any(path.startswith(root_file("").removesuffix(".yaml")) for path in changes):
+        if any(path.startswith(f"{ROOTS_FOLDER}/") for path in changes):
             self._unrefreshed.add(top_root_name(self._instance))
         message = commit_message(self._instance, [self._change(key) for key in keys])
         summary = message.partition("\n")[0]

@@ -266,6 +266,10 @@ class ForgeWorld:
                 raise RefusedError(404, "Not Found")
             return held
 
+    def numbers(self, repository: str) -> list[int]:
+        """Of every pull request, open or not."""
+        return sorted(self.visible_repository(repository).pull_requests)
+
     def open_pull_requests(self, repository: str) -> list[WorldPullRequest]:
         """The newest first, as GitHub lists them."""
         with self._lock:

@@ -135,7 +135,10 @@ class Town:
         delivery = Delivery(
             guid or f"guid-{self._guids}", self.clock.now(), "pull_request", Verdict.ACCEPTED, ""
         )
-        if self.store.accept([(delivery, [key])])[0]:
+        new = self.loop.effects.perform(
+            Effect.ACCEPT, key, lambda: self.store.accept([(delivery, [key])])
+        )
+        if new[0]:
             self.loop.enqueue([key])
 
     def push_image(self, number: int, project_name: str = "shop") -> None:

@@ -15,6 +15,7 @@ import uvicorn
 from previews.adapters.store import SQLStore
 from previews.domain.preview import PreviewKey
 from previews.domain.record import Delivery
+from previews.reconcile.effects import Effects, LoggingWitness
 from previews.reconcile.inbox import Inbox
 from previews.web import create_web
 from previews.web.api import api_router
@@ -48,7 +49,7 @@ def serve(database: Path, busy_timeout_seconds: float, body_timeout_seconds: flo
         delivery_retention=timedelta(days=7),
         busy_timeout_seconds=busy_timeout_seconds,
     )
-    inbox = Inbox(store, lambda _: None)
+    inbox = Inbox(store, Effects(LoggingWitness()), lambda _: None)
     inbox.start()
     door = WebhookDoor(
         secrets=lambda: [SECRET.encode()],

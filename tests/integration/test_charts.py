@@ -1,103 +1,33 @@
-"""Both Helm charts as helm renders them, and everything that we render as a real API server takes it.
+"""Both Helm charts as helm renders them, and what they refuse."""
 
-Argo CD applies our manifests without kubectl's validation, so it is here that a misspelled field is found.
-"""
-
-import json
-import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from previews.adapters.manifests import ManifestRenderer
 from previews.domain.naming import top_root_name
-from previews.domain.preview import HeadSha, PreviewKey, PullRequest, Stage
-from previews.domain.project import Helm, Project
-from tests.cluster import RunningCluster, preflight, running
-
-ROOT = Path(__file__).parents[2]
-PREVIEW_APP = ROOT / "charts" / "preview-app"
-PREVIEWS = ROOT / "charts" / "previews"
-KUBERNETES_VERSION = "1.34.0"
-
-APP_VALUES = {
-    "image": {"repository": "registry.example/shop", "tag": "pr-42-abc1234"},
-    "ingress": {"host": "pr-42.preview.example"},
-}
-ALL_APP_VALUES = {
-    "image": {**APP_VALUES["image"], "pullPolicy": "Always"},
-    "ingress": {
-        **APP_VALUES["ingress"],
-        "className": "traefik",
-        "annotations": {"example.org/a": "b: c"},
-    },
-    "imagePullSecrets": [{"name": "pull"}],
-    "port": 9000,
-    "replicas": 2,
-    "env": {"TEXT": 'a: "b" {{ .Values }} \u2028', "NUMBER": 1, "TRUTH": True},
-    "probe": {"path": "/healthz", "startupSeconds": 30},
-    "resources": {"requests": {"cpu": 0.2, "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
-    "runAsUser": None,
-    "drainSeconds": 5,
-}
-MANAGER_VALUES = {
-    "instance": "acme",
-    "gitops": {"url": "https://git.example/gitops.git", "branch": "main", "path": "previews"},
-    "manager": {"image": "registry.example/previews:0.1.0"},
-}
-ALL_MANAGER_VALUES = {
-    **MANAGER_VALUES,
-    "manager": {"image": "r/p@sha256:0", "imagePullSecrets": [{"name": "pull"}], "port": 9000},
-    "persistence": {"enabled": True, "size": "2Gi", "storageClassName": "fast"},
-    "ingress": {
-        "enabled": True,
-        "host": "previews.example",
-        "className": "traefik",
-        "annotations": {"a": "b"},
-    },
-}
-ROOTS_ALONE = {**MANAGER_VALUES, "manager": {"enabled": False}}
-
-Object = dict[str, Any]
+from tests.rendered import (
+    ALL_APP_VALUES,
+    ALL_MANAGER_VALUES,
+    APP_VALUES,
+    MANAGER_VALUES,
+    PREVIEW_APP,
+    PREVIEWS,
+    ROOTS_ALONE,
+    Object,
+    by_kind,
+    find_helm,
+    render,
+    rendered_manifests,
+    renderer,
+    run_helm,
+)
 
 
 @pytest.fixture(scope="session")
 def helm() -> str:
-    cluster = running()
-    in_cluster = cluster.bin_dir / "helm" if cluster else None
-    found = str(in_cluster) if in_cluster and in_cluster.exists() else shutil.which("helm")
-    if found is None:
-        pytest.skip("there is no helm: neither on PATH nor from make cluster-up")
-    return found
-
-
-def run_helm(
-    helm: str, command: str, *arguments: str, values: Mapping[str, object]
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [helm, command, *arguments, "--kube-version", KUBERNETES_VERSION, "--values", "-"],
-        input=json.dumps(values),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
-def render(helm: str, chart: Path, values: Mapping[str, object], *options: str) -> list[Object]:
-    ended = run_helm(
-        helm, "template", "shop-pr-42", str(chart), "--namespace", "there", *options, values=values
-    )
-    assert ended.returncode == 0, ended.stderr
-    return [document for document in yaml.safe_load_all(ended.stdout) if document]
-
-
-def by_kind(objects: list[Object]) -> dict[str, Object]:
-    return {found["kind"]: found for found in objects}
+    return find_helm()
 
 
 @pytest.mark.parametrize(
@@ -352,155 +282,3 @@ def test_a_wrong_value_of_the_manager_is_refused_by_name(
     ended = run_helm(helm, "template", "x", str(PREVIEWS), values={**MANAGER_VALUES, **values})
     assert ended.returncode != 0
     assert named in ended.stderr
-
-
-# A real API server
-
-
-def renderer(instance: str = "dry-run") -> ManifestRenderer:
-    project = Project(
-        name="dry-run",
-        repository="acme/dry-run",
-        image_repository="registry.example/dry-run",
-        image_tag="pr-{number}-{short_sha}",
-        host_pattern="dry-run-{number}.preview.example",
-        url_pattern="https://{host}/",
-        helm=Helm(
-            repository_url="https://git.example/charts.git",
-            path="preview-app",
-            revision="main",
-            values={"replicas": 2, "env": {"A": "b"}, "resources": None},
-            parameters={"commit": "{head_sha}"},
-        ),
-    )
-    return ManifestRenderer(
-        ROOT / "templates",
-        None,
-        instance=instance,
-        projects={"dry-run": project},
-        gitops_url="https://git.example/gitops.git",
-        gitops_branch="main",
-        gitops_path="previews",
-        argocd_namespace="argocd",
-    )
-
-
-def rendered_manifests() -> list[Object]:
-    """Everything that our templates make, for a pull request that means no good."""
-    pull_request = PullRequest(
-        repository="acme/dry-run",
-        number=42,
-        is_open=True,
-        head_sha=HeadSha("a" * 40),
-        head_branch="a;$(id)",
-        base_branch="main",
-        title='"\n---\nkind: Secret \x01\u202e\u2028 \U0001f600 {{.x}}\0',
-        author="mallory",
-        url="https://git.example/acme/dry-run/pulls/42",
-        from_fork=False,
-    )
-    made = renderer()
-    preview = made.render_preview(pull_request, PreviewKey("dry-run", 42), Stage.WHOLE)
-    texts = [*preview.files.values(), *made.render_shard("dry-run-2").values()]
-    return [document for text in texts for document in yaml.safe_load_all(text)]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> RunningCluster:
-    found = running()
-    if found is None:
-        pytest.skip(preflight() or "the local cluster is down (make cluster-up)")
-    return found
-
-
-@pytest.fixture(scope="module")
-def preview_namespace(cluster: RunningCluster) -> Iterator[str]:
-    """The rendered Namespace itself: a dry run needs the namespaces of its objects to be there."""
-    (namespace,) = (found for found in rendered_manifests() if found["kind"] == "Namespace")
-    cluster.kubectl("apply", "-f", "-", input=json.dumps(namespace))
-    yield namespace["metadata"]["name"]
-    cluster.kubectl("delete", "namespace", namespace["metadata"]["name"])
-
-
-def dry_run(cluster: RunningCluster, objects: list[Object], *options: str) -> str:
-    listed = {"apiVersion": "v1", "kind": "List", "items": objects}
-    strictly = ("--dry-run=server", "--validate=strict", *options)
-    return cluster.kubectl("apply", *strictly, "-f", "-", input=json.dumps(listed))
-
-
-@pytest.mark.e2e
-def test_the_api_server_takes_all_that_our_templates_make(
-    cluster: RunningCluster, preview_namespace: str
-) -> None:
-    objects = rendered_manifests()
-    accepted = dry_run(cluster, objects).splitlines()
-    assert len(accepted) == len(objects)
-    assert all(line.endswith("(server dry run)") for line in accepted)
-    assert any(preview_namespace in line for line in accepted)
-
-
-@pytest.mark.e2e
-@pytest.mark.parametrize(
-    ("chart", "values"),
-    [
-        (PREVIEW_APP, APP_VALUES),
-        (PREVIEW_APP, ALL_APP_VALUES),
-        (PREVIEWS, MANAGER_VALUES),
-        (PREVIEWS, ALL_MANAGER_VALUES),
-        (PREVIEWS, ROOTS_ALONE),
-    ],
-)
-def test_the_api_server_takes_both_charts_without_a_warning(
-    helm: str,
-    cluster: RunningCluster,
-    preview_namespace: str,
-    chart: Path,
-    values: Mapping[str, object],
-) -> None:
-    objects = render(helm, chart, values, "--namespace", preview_namespace)
-    accepted = dry_run(cluster, objects, "--warnings-as-errors").splitlines()
-    assert len(accepted) == len(objects)
-
-
-@pytest.mark.e2e
-@pytest.mark.parametrize(
-    ("chart", "values"),
-    [
-        (PREVIEW_APP, APP_VALUES),
-        (PREVIEW_APP, ALL_APP_VALUES),
-        (PREVIEWS, MANAGER_VALUES),
-        (PREVIEWS, ALL_MANAGER_VALUES),
-    ],
-)
-def test_a_pod_of_either_chart_fits_the_namespace_of_a_preview(
-    helm: str,
-    cluster: RunningCluster,
-    preview_namespace: str,
-    chart: Path,
-    values: Mapping[str, object],
-) -> None:
-    """That is Pod Security `restricted`, with a quota and limits."""
-    spec = by_kind(render(helm, chart, values))["Deployment"]["spec"]["template"]["spec"]
-    # It is not there: nothing but pods is made here.
-    spec.pop("serviceAccountName", None)
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "app", "namespace": preview_namespace},
-        "spec": spec,
-    }
-    assert "pod/app created" in dry_run(cluster, [pod], "--warnings-as-errors")
-    spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
-    with pytest.raises(subprocess.CalledProcessError) as refused:
-        dry_run(cluster, [pod])
-    assert "violates PodSecurity" in str(refused.value.stderr)
-
-
-@pytest.mark.e2e
-def test_a_misspelled_field_would_be_found(cluster: RunningCluster, preview_namespace: str) -> None:
-    (quota,) = (found for found in rendered_manifests() if found["kind"] == "ResourceQuota")
-    quota["spec"]["hrad"] = quota["spec"].pop("hard")
-    with pytest.raises(subprocess.CalledProcessError) as refused:
-        dry_run(cluster, [quota])
-    assert "hrad" in str(refused.value.stderr)
-    assert preview_namespace == quota["metadata"]["namespace"]

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from previews.adapters.forges.github import PER_PAGE, GitHubForge
-from previews.domain.preview import HeadSha
 from previews.domain.record import CommitStatus, StatusState
-from previews.errors import PreviewsError, StalledError, TransientError
+from previews.errors import PreviewsError, TransientError
 from tests.github.server import (
-    ANSWER_LOST,
     BROKEN_JSON,
     CUT_SHORT,
     EMPTY_BODY,
@@ -210,21 +208,6 @@ def test_nothing_is_tried_again_behind_our_back(github: StandInGitHub, forge: Gi
         assert len(github.requests) == before + 1
 
 
-def test_pygithub_never_sleeps_on_our_threads(
-    github: StandInGitHub, forge: GitHubForge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    number = github.open_pull_request(SHOP)
-    head_sha = github.pull_request(SHOP, number).head_sha
-
-    def sleep(seconds: float) -> None:
-        pytest.fail(f"PyGithub sleeps for {seconds} s")
-
-    monkeypatch.setattr("github.Requester.time.sleep", sleep)
-    for _ in range(2):
-        forge.set_commit_status(SHOP, head_sha, LIVE)
-        forge.list_open_pull_requests(SHOP)
-
-
 def test_each_thread_has_a_connection_of_its_own(forge: GitHubForge) -> None:
     """PyGithub keeps the request under way in the connection, where another thread would find it."""
     with ThreadPoolExecutor(max_workers=1) as thread:
@@ -268,18 +251,6 @@ def test_a_maintenance_page_that_says_how_long_is_believed(
         assert caught.value.retry_after_seconds == 120.0
 
 
-def test_a_rate_limit_on_a_write_is_no_refusal_of_it(
-    github: StandInGitHub, forge: GitHubForge
-) -> None:
-    number = github.open_pull_request(SHOP)
-    github.fail(refusal(403, "API rate limit exceeded for user", retry_after="5"), on="POST")
-
-    with pytest.raises(TransientError) as caught:
-        forge.ensure_comment(SHOP, number, marker=MARKER, body=BODY)
-
-    assert caught.value.reason == "ForgeRateLimited"
-
-
 def test_a_wrong_token_is_said_and_a_new_one_is_used_without_a_restart(
     github: StandInGitHub, forge: GitHubForge, token_file: Path
 ) -> None:
@@ -305,92 +276,6 @@ def test_no_error_holds_the_token(github: StandInGitHub, forge: GitHubForge) -> 
             forge.list_open_pull_requests(SHOP)
         assert github.token not in repr(caught.value)
         assert github.token not in caught.value.message
-
-
-def test_githubs_words_reach_the_reader_on_one_line(
-    github: StandInGitHub, forge: GitHubForge
-) -> None:
-    github.fail(refusal(422, "Validation\nFailed \x1b[31m\u202e: no"), on="POST")
-
-    with pytest.raises(StalledError) as caught:
-        forge.set_commit_status(SHOP, HeadSha("0123456789" * 4), LIVE)
-
-    assert "Validation Failed [31m : no" in caught.value.message
-
-
-def test_what_github_refuses_to_write_stalls_with_githubs_words(
-    github: StandInGitHub, forge: GitHubForge
-) -> None:
-    number = github.open_pull_request(SHOP)
-    head_sha = github.pull_request(SHOP, number).head_sha
-    too_long = CommitStatus("preview/shop", StatusState.SUCCESS, "x" * 141, "")
-
-    with pytest.raises(StalledError, match="No commit found for SHA"):
-        forge.set_commit_status(SHOP, HeadSha("0123456789" * 4), LIVE)
-    with pytest.raises(StalledError, match="too long"):
-        forge.set_commit_status(SHOP, head_sha, too_long)
-    with pytest.raises(StalledError, match="too long"):
-        forge.ensure_comment(SHOP, number, marker=MARKER, body=MARKER + "x" * 65_536)
-    github.fail(refusal(403, "Repository was archived so is read-only."), on="POST")
-    with pytest.raises(StalledError, match="archived"):
-        forge.set_commit_status(SHOP, head_sha, LIVE)
-
-
-def test_a_status_costs_one_request_and_an_unchanged_comment_no_write(
-    github: StandInGitHub, forge: GitHubForge
-) -> None:
-    number = github.open_pull_request(SHOP)
-    head_sha = github.pull_request(SHOP, number).head_sha
-    comments = f"/repos/{SHOP}/issues/{number}/comments"
-
-    forge.set_commit_status(SHOP, head_sha, LIVE)
-    forge.ensure_comment(SHOP, number, marker=MARKER, body=BODY)
-    for _ in range(2):
-        forge.ensure_comment(SHOP, number, marker=MARKER, body=BODY)
-
-    assert [(asked.method, asked.path) for asked in github.requests] == [
-        ("POST", f"/repos/{SHOP}/statuses/{head_sha}"),
-        ("GET", "/user"),
-        ("GET", comments),
-        ("POST", comments),
-        ("GET", comments),
-        ("GET", comments),
-    ]
-
-
-def test_a_comment_whose_creation_was_not_confirmed_is_not_created_twice(
-    github: StandInGitHub, forge: GitHubForge
-) -> None:
-    number = github.open_pull_request(SHOP)
-    github.fail(ANSWER_LOST, on="POST", times=1)
-
-    with pytest.raises(TransientError):
-        forge.ensure_comment(SHOP, number, marker=MARKER, body=BODY)
-    forge.ensure_comment(SHOP, number, marker=MARKER, body=BODY)
-
-    assert [comment.body for comment in github.comments(SHOP, number)] == [BODY]
-
-
-def test_a_comment_that_goes_while_it_is_updated_is_tried_again(
-    github: StandInGitHub, forge: GitHubForge
-) -> None:
-    number = github.open_pull_request(SHOP)
-    forge.ensure_comment(SHOP, number, marker=MARKER, body=BODY)
-    github.fail(refusal(404, "Not Found"), on="PATCH", times=1)
-
-    with pytest.raises(TransientError):
-        forge.ensure_comment(SHOP, number, marker=MARKER, body=f"{BODY}!")
-
-
-def test_a_comment_that_differs_by_line_ends_only_is_left_alone(
-    github: StandInGitHub, forge: GitHubForge
-) -> None:
-    number = github.open_pull_request(SHOP)
-    forge.ensure_comment(SHOP, number, marker=MARKER, body=f"{MARKER}\r\nLive")
-
-    forge.ensure_comment(SHOP, number, marker=MARKER, body=f"{MARKER}\nLive\n")
-
-    assert not [asked for asked in github.requests if asked.method == "PATCH"]
 
 
 @pytest.mark.parametrize("status", [301, 307])

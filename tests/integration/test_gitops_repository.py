@@ -1,45 +1,22 @@
-"""The GitOps adapter against real git: other writers, refusals, killed processes, broken clones, and smart HTTP."""
+"""The GitOps adapter against real git: other writers, refusals, killed processes and broken clones."""
 
-import base64
 import os
-import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from previews.adapters import gitops
-from previews.adapters.git_command import Credentials
 from previews.adapters.gitops import GitRepository
 from previews.domain.ports import PushRejectedError
 from previews.errors import StalledError, TransientError
-from tests.git_http_server import PASSWORD, USER, GitHTTPServer, serve_git
-from tests.git_remote import GitRemote, git
-
-
-def repository_of(
-    directory: Path,
-    url: str,
-    *,
-    credentials: Credentials | None = None,
-    timeout_seconds: float = 30,
-) -> GitRepository:
-    return GitRepository(
-        directory,
-        url=url,
-        branch="main",
-        path="previews",
-        credentials=credentials,
-        author_name="previews",
-        author_email="previews@example.org",
-        timeout_seconds=timeout_seconds,
-    )
+from tests.git_remote import GitRemote, git, repository_of
 
 
 @pytest.fixture
@@ -301,7 +278,7 @@ def test_a_process_killed_while_it_pushes_leaves_nothing_that_blocks_the_next(
     hook.write_text(f"#!/bin/sh\necho reached > '{reached}'\nexec sleep 60\n")
     hook.chmod(0o755)
     code = (
-        "from tests.integration.test_gitops_repository import repository_of\n"
+        "from tests.git_remote import repository_of\n"
         "from pathlib import Path\n"
         f"r = repository_of(Path({str(tmp_path / 'ours')!r}), {remote.url!r})\n"
         "r.push(r.fetch(), {'shop/x.yaml': 'x'}, 'never answered')\n"
@@ -309,18 +286,13 @@ def test_a_process_killed_while_it_pushes_leaves_nothing_that_blocks_the_next(
     with subprocess.Popen([sys.executable, "-c", code]) as manager:
         reached.read_text()
         # Git runs in a session of its own and would outlive the manager: a machine that stops kills both.
-        for child in children_of(manager.pid):
-            os.killpg(child, signal.SIGKILL)
+        for child in psutil.Process(manager.pid).children():
+            os.killpg(child.pid, signal.SIGKILL)
         manager.kill()
     hook.unlink()
     restarted = repository_of(tmp_path / "ours", remote.url)
     restarted.push(restarted.fetch(), {"shop/x.yaml": "y"}, "after")
     assert remote.messages() == ["first commit", "after"]
-
-
-def children_of(process: int) -> list[int]:
-    tasks = Path(f"/proc/{process}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def ruin_head(clone: Path) -> None:
@@ -423,191 +395,3 @@ def test_a_clone_is_packed_now_and_then(tmp_path: Path, repository: GitRepositor
     assert int(counted[0].removeprefix("count: ")) < 5 * 6
     assert "in-pack: 0" not in counted
     git(clone_in(tmp_path), "fsck")
-
-
-# Smart HTTP
-
-
-@pytest.fixture
-def http(remote: GitRemote) -> Iterator[GitHTTPServer]:
-    with serve_git(remote.bare) as served:
-        yield served
-
-
-def credentials_in(directory: Path, password: str) -> Credentials:
-    file = directory / "git-password"
-    file.write_text(f"{password}\n")
-    return Credentials(USER, file)
-
-
-def test_http_with_a_password_from_a_file(
-    tmp_path: Path, remote: GitRemote, http: GitHTTPServer
-) -> None:
-    repository = repository_of(
-        tmp_path / "ours", http.url, credentials=credentials_in(tmp_path, PASSWORD)
-    )
-    tree = repository.push(repository.fetch(), {"shop/x.yaml": "x"}, "over http")
-    assert repository.fetch() == tree
-    assert remote.text_of("previews/shop/x.yaml") == "x"
-    written = b"".join(
-        file.read_bytes() for file in (tmp_path / "ours").rglob("*") if file.is_file()
-    )
-    assert PASSWORD.encode() not in written
-
-
-def test_a_password_may_be_replaced_while_we_run(tmp_path: Path, http: GitHTTPServer) -> None:
-    credentials = credentials_in(tmp_path, "old")
-    repository = repository_of(tmp_path / "ours", http.url, credentials=credentials)
-    with pytest.raises(StalledError):
-        repository.fetch()
-    credentials.password_file.write_text(PASSWORD)
-    assert list(repository.fetch().blobs) == ["shop/0/keep.yaml"]
-
-
-@pytest.mark.parametrize("password", ["wrong-s3cr3t", ""])
-def test_a_wrong_password_stalls_and_is_never_repeated(
-    tmp_path: Path, http: GitHTTPServer, password: str
-) -> None:
-    credentials = credentials_in(tmp_path, password)
-    repository = repository_of(tmp_path / "ours", http.url, credentials=credentials)
-    with pytest.raises(StalledError, match="check the credentials") as refused:
-        repository.fetch()
-    assert refused.value.reason == "GitOpsAccessDenied"
-    if password:
-        assert password not in refused.value.message
-        assert base64.b64encode(password.encode()).decode()[:8] not in refused.value.message
-
-
-def test_without_credentials_nobody_is_asked_for_any(tmp_path: Path, http: GitHTTPServer) -> None:
-    with pytest.raises(StalledError) as refused:
-        repository_of(tmp_path / "ours", http.url).fetch()
-    assert refused.value.reason == "GitOpsAccessDenied"
-
-
-def test_a_missing_password_file_is_a_refusal_and_no_crash(
-    tmp_path: Path, http: GitHTTPServer
-) -> None:
-    credentials = Credentials(USER, tmp_path / "nothing")
-    with pytest.raises(StalledError) as refused:
-        repository_of(tmp_path / "ours", http.url, credentials=credentials).fetch()
-    assert refused.value.reason == "GitOpsAccessDenied"
-
-
-@pytest.mark.parametrize(
-    ("status", "kind", "reason"),
-    [
-        (403, StalledError, "GitOpsWriteRefused"),
-        (404, StalledError, "GitOpsNotFound"),
-        (302, StalledError, "GitOpsNotFound"),
-        (429, TransientError, "GitUnreachable"),
-        (500, TransientError, "GitUnreachable"),
-        (503, TransientError, "GitUnreachable"),
-    ],
-)
-def test_what_an_http_server_answers_to_a_push(
-    tmp_path: Path,
-    http: GitHTTPServer,
-    status: int,
-    kind: type[StalledError | TransientError],
-    reason: str,
-) -> None:
-    repository = repository_of(
-        tmp_path / "ours", http.url, credentials=credentials_in(tmp_path, PASSWORD)
-    )
-    base = repository.fetch()
-    http.answer_with = status
-    with pytest.raises(kind) as failed:
-        repository.push(base, {"shop/x.yaml": "x"}, "refused")
-    assert failed.value.reason == reason
-    http.answer_with = None
-    repository.push(base, {"shop/x.yaml": "x"}, "taken")
-
-
-def test_a_push_whose_answer_was_lost_is_found_on_the_branch(
-    tmp_path: Path, remote: GitRemote, http: GitHTTPServer
-) -> None:
-    repository = repository_of(
-        tmp_path / "ours", http.url, credentials=credentials_in(tmp_path, PASSWORD)
-    )
-    base = repository.fetch()
-    http.lose_answer_to = "/gitops.git/git-receive-pack"
-    with pytest.raises(TransientError) as lost:
-        repository.push(base, {"shop/x.yaml": "x"}, "unheard")
-    assert not isinstance(lost.value, PushRejectedError)
-    http.lose_answer_to = None
-    assert repository.fetch().blobs["shop/x.yaml"] == repository.blob_id("x")
-    assert remote.messages() == ["first commit", "unheard"]
-
-
-def test_a_server_that_never_answers_is_given_up_with_all_that_waits_for_it(
-    tmp_path: Path, http: GitHTTPServer
-) -> None:
-    http.hold = threading.Event()
-    repository = repository_of(tmp_path / "ours", http.url, timeout_seconds=2)
-    with ThreadPoolExecutor(1) as threads:
-        fetched = threads.submit(repository.fetch)
-        assert http.reached.wait(20)
-        waiting = [os.pidfd_open(process) for process in processes_below(os.getpid())]
-        given_up = fetched.exception()
-    assert isinstance(given_up, TransientError)
-    assert given_up.reason == "GitUnreachable"
-    assert "longer than 2 s" in given_up.message
-    assert len(waiting) >= 2
-    for process in waiting:
-        assert select.select([process], [], [], 10)[0], "it outlived the time that it was given"
-        os.close(process)
-    http.hold.set()
-
-
-def test_the_password_is_for_the_server_that_is_configured(
-    tmp_path: Path, remote: GitRemote, http: GitHTTPServer
-) -> None:
-    with serve_git(remote.bare) as elsewhere:
-        http.redirect_to = elsewhere.url.removesuffix("/gitops.git")
-        repository = repository_of(
-            tmp_path / "ours", http.url, credentials=credentials_in(tmp_path, PASSWORD)
-        )
-        with pytest.raises(StalledError, match="check the URL"):
-            repository.fetch()
-        assert elsewhere.requests == []
-
-
-def test_a_server_that_repeats_the_password_is_not_quoted_with_it(
-    tmp_path: Path, remote: GitRemote, http: GitHTTPServer
-) -> None:
-    repository = repository_of(
-        tmp_path / "ours", http.url, credentials=credentials_in(tmp_path, PASSWORD)
-    )
-    base = repository.fetch()
-    remote.refuse_pushes(f"the token {PASSWORD} has expired")
-    with pytest.raises(StalledError, match=r"the token \*\*\* has expired"):
-        repository.push(base, {"shop/x.yaml": "x"}, "refused")
-
-
-def test_no_secret_is_visible_to_others_while_git_runs(tmp_path: Path, http: GitHTTPServer) -> None:
-    """The arguments and environment of every process below us, looked at while the server holds the request."""
-    http.hold = threading.Event()
-    credentials = credentials_in(tmp_path, PASSWORD)
-    repository = repository_of(
-        tmp_path / "ours", http.url, credentials=credentials, timeout_seconds=20
-    )
-    with ThreadPoolExecutor(1) as threads:
-        fetched = threads.submit(repository.fetch)
-        assert http.reached.wait(20)
-        seen = list(look_below(os.getpid()))
-        http.hold.set()
-        assert isinstance(fetched.exception(), TransientError)
-    assert any(b"fetch" in text for text in seen)
-    assert not [text for text in seen if PASSWORD.encode() in text]
-
-
-def look_below(process: int) -> Iterator[bytes]:
-    for child in processes_below(process):
-        for file in ("cmdline", "environ"):
-            yield Path(f"/proc/{child}/{file}").read_bytes()
-
-
-def processes_below(process: int) -> Iterator[int]:
-    for child in children_of(process):
-        yield child
-        yield from processes_below(child)

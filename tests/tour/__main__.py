@@ -85,7 +85,8 @@ class Tour:
         world = app.build_world(settings, app.SystemClock(), cluster)
         world = replace(world, registry=self._registry)
         loop = Loop(world, app.build_options(settings), LoggingWitness())
-        controller, inbox = Controller(loop, cluster), Inbox(world.store, loop.enqueue)
+        controller = Controller(loop, cluster)
+        inbox = Inbox(world.store, loop.effects, loop.enqueue)
         self._store = world.store
         web = app.build_web(settings, loop, world, inbox)
         server = uvicorn.Server(uvicorn.Config(web, port=0, log_config=None))

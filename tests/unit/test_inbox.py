@@ -9,6 +9,7 @@ import pytest
 from previews.domain.preview import PreviewKey
 from previews.domain.record import Delivery, Verdict
 from previews.errors import TransientError
+from previews.reconcile.effects import Effects, LoggingWitness
 from previews.reconcile.inbox import BATCH_MAX, CAPACITY, Inbox
 from tests.fakes.store import InMemoryStore
 
@@ -43,7 +44,7 @@ class World:
     def __init__(self) -> None:
         self.store = SlowStore()
         self.woken: list[PreviewKey] = []
-        self.inbox = Inbox(self.store, self.woken.extend)
+        self.inbox = Inbox(self.store, Effects(LoggingWitness()), self.woken.extend)
 
 
 @pytest.fixture

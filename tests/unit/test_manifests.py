@@ -1,48 +1,27 @@
 """Manifests say what was meant, whatever a pull request or a site's template says."""
 
 import dataclasses
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from jinja2 import StrictUndefined
 
 from previews.adapters.manifest_yaml import as_yaml
-from previews.adapters.manifests import ManifestRenderer
-from previews.domain.preview import HeadSha, Manifests, PreviewKey, PullRequest, Stage
-from previews.domain.project import Helm, Project
-from previews.errors import ConfigurationError, StalledError
+from previews.domain.preview import HeadSha, PreviewKey, Stage
+from previews.domain.project import Project
+from previews.errors import StalledError
+from tests.unit.rendering import (
+    HELM,
+    PROJECT,
+    PULL_REQUEST,
+    application,
+    namespace_objects,
+    render,
+    renderer_of,
+)
 
-TEMPLATES = Path(__file__).parents[2] / "templates"
-KEY = PreviewKey("shop", 42)
-HELM = Helm(
-    repository_url="https://git.example/shop.git", path="charts/preview-app", revision="main"
-)
-PROJECT = Project(
-    name="shop",
-    repository="acme/shop",
-    image_repository="registry.example/shop",
-    image_tag="pr-{number}-{short_sha}",
-    host_pattern="pr-{number}.preview.example",
-    url_pattern="https://{host}/",
-    helm=HELM,
-)
-PULL_REQUEST = PullRequest(
-    repository="acme/shop",
-    number=42,
-    is_open=True,
-    head_sha=HeadSha("abc1234" + "0" * 33),
-    head_branch="feature",
-    base_branch="main",
-    title="A feature",
-    author="alice",
-    url="https://git.example/acme/shop/pulls/42",
-    from_fork=False,
-)
 HOSTILE = [
     "a;$(id)",
     "{{.x}} {{ 7*7 }} {% raw %} ${IFS} `id`",
@@ -68,39 +47,6 @@ HOSTILE = [
 text = st.one_of(
     st.text(), st.text(alphabet='"\\\n:{}[]%#&*!|>\u2028\u202e\0 '), st.sampled_from(HOSTILE)
 )
-
-
-def renderer_of(project: Project = PROJECT, overrides: Path | None = None) -> ManifestRenderer:
-    return ManifestRenderer(
-        TEMPLATES,
-        overrides,
-        instance="acme-previews",
-        projects={project.name: project},
-        gitops_url="https://git.example/gitops.git",
-        gitops_branch="main",
-        gitops_path="previews",
-        argocd_namespace="argocd",
-    )
-
-
-def render(
-    pull_request: PullRequest = PULL_REQUEST,
-    stage: Stage = Stage.WHOLE,
-    *,
-    project: Project = PROJECT,
-    overrides: Path | None = None,
-) -> Manifests:
-    return renderer_of(project, overrides).render_preview(pull_request, KEY, stage)
-
-
-def application(manifests: Manifests) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(manifests.files["application.yaml"])
-    return found
-
-
-def namespace_objects(manifests: Manifests) -> dict[str, dict[str, Any]]:
-    documents = yaml.safe_load_all(manifests.files["namespace.yaml"])
-    return {document["kind"]: document for document in documents}
 
 
 # What is said
@@ -382,159 +328,3 @@ def test_what_no_manifest_can_hold_is_refused(value: object) -> None:
 def test_a_value_that_is_used_twice_is_written_twice() -> None:
     shared = {"a": [1]}
     assert as_yaml([shared, shared]) == '[{"a": [1]}, {"a": [1]}]'
-
-
-# What a site's own templates say
-
-
-def override(directory: Path, name: str, replacements: Mapping[str, str]) -> Path:
-    content = (TEMPLATES / name).read_text()
-    for old, new in replacements.items():
-        assert old in content
-        content = content.replace(old, new)
-    (directory / name).write_text(content)
-    return directory
-
-
-def test_a_site_overrides_one_template_and_keeps_the_others(tmp_path: Path) -> None:
-    overrides = override(tmp_path, "namespace.yaml.j2", {'pods: "20"': 'pods: "3"'})
-    rendered = render(overrides=overrides)
-    assert namespace_objects(rendered)["ResourceQuota"]["spec"]["hard"]["pods"] == "3"
-    assert application(rendered)["spec"]["project"] == "0-shop-pr-42"
-    assert rendered.digest != render().digest
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "{{ pull_request.title }}",
-        "{{ pull_request.title | safe }}",
-        "{{ pull_request['title'] }}",
-        "{{ '' ~ pull_request.title }}",
-        "{{ pull_request.title | string | trim | e | safe }}",
-        "{% set t = pull_request.title %}{{ t }}",
-        "{% macro m() %}{{ pull_request.title }}{% endmacro %}{{ m() }}",
-        "{% filter string %}{{ pull_request.title }}{% endfilter %}",
-        '"{{ pull_request.title }}"',
-        "'{{ pull_request.title }}'",
-        "|\n      {{ pull_request.title }}",
-    ],
-)
-def test_no_template_lets_a_title_become_more_than_text(tmp_path: Path, expression: str) -> None:
-    """However the template prints it: the objects are the same, or the manifests are refused."""
-    title = '", evil: "yes"}\n---\nkind: Secret\nmetadata:\n  finalizers: []\nspec:\n  project: default\n#'
-    overrides = override(
-        tmp_path, "application.yaml.j2", {"revisionHistoryLimit: 1": f"x: {expression}"}
-    )
-    try:
-        found = application(
-            render(dataclasses.replace(PULL_REQUEST, title=title), overrides=overrides)
-        )
-    except StalledError:
-        return
-    assert isinstance(found["spec"].pop("x"), str)
-    expected = application(render())["spec"]
-    del expected["revisionHistoryLimit"]
-    assert found["spec"] == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new", "problem"),
-    [
-        (
-            "application.yaml.j2",
-            "project: {{ preview.app_project }}",
-            "project: default",
-            "spec.project",
-        ),
-        (
-            "application.yaml.j2",
-            "namespace: {{ preview.namespace }}",
-            "namespace: x",
-            "destination",
-        ),
-        (
-            "application.yaml.j2",
-            "    - resources-finalizer.argocd.argoproj.io",
-            "    []",
-            "finalizers",
-        ),
-        ("application.yaml.j2", "labels.items()", "{}.items()", "metadata.labels"),
-        ("application.yaml.j2", "annotations.items()", "{}.items()", "metadata.annotations"),
-        ("application.yaml.j2", "name: {{ preview.application }}", "name: other", "is missing"),
-        (
-            "application.yaml.j2",
-            "kind: Application",
-            "kind: Application\nkind: Application",
-            "twice",
-        ),
-        ("application.yaml.j2", "maxDuration: 4s\n", "maxDuration: 4s\n---\n{a: b}\n", "none of"),
-        ("application.yaml.j2", "maxDuration: 4s\n", "maxDuration: 4s\n---\n", "none of"),
-        ("application.yaml.j2", "{{ chart.path }}", "{{ chart.pfad }}", "pfad"),
-        ("application.yaml.j2", "{{ chart.path }}", "{{ charts }}", "'charts' is undefined"),
-        ("application.yaml.j2", "{{ chart.path }}", "{{ 1 / 0 }}", "division by zero"),
-        ("application.yaml.j2", "{{ chart.path }}", "{{ chart }}", "no manifest can hold"),
-        ("application.yaml.j2", "{{ chart.path }}", "!!python/name:os.system", "not YAML"),
-        ("application.yaml.j2", "  source:", "source:", "not YAML"),
-        ("namespace.yaml.j2", "{{ repository_url }}", "'*'", "spec.sourceRepos"),
-        ("namespace.yaml.j2", "clusterResourceWhitelist: []", "x: 1", "clusterResourceWhitelist"),
-        ("namespace.yaml.j2", "kind: LimitRange\nmetadata", "kind: Secret\nmetadata", "LimitRange"),
-        (
-            "namespace.yaml.j2",
-            "name: preview\n",
-            "name: preview\n  annotations: {title: {{ pull_request.title }}}\n",
-            "'pull_request' is undefined",
-        ),
-    ],
-)
-def test_a_template_that_loosens_or_breaks_a_preview_is_refused_by_name(
-    tmp_path: Path, name: str, old: str, new: str, problem: str
-) -> None:
-    with pytest.raises(StalledError, match=problem) as refused:
-        render(overrides=override(tmp_path, name, {old: new}))
-    assert refused.value.reason == "InvalidManifests"
-    assert refused.value.message.startswith(f"template {name}: ")
-    assert refused.value.message.isprintable()
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "problem"),
-    [
-        (
-            "labels:",
-            "finalizers: [resources-finalizer.argocd.argoproj.io]\n  labels:",
-            "finalizers",
-        ),
-        ("prune: true", "prune: true\n      allowEmpty: true", "allowEmpty"),
-        ("project: {{ shard.app_project }}", "project: default", "spec.project"),
-        ("path: {{ shard.path }}", "path: {{ gitops.path }}", "spec.source.path"),
-    ],
-)
-def test_a_root_that_could_delete_previews_by_itself_is_refused(
-    tmp_path: Path, old: str, new: str, problem: str
-) -> None:
-    overrides = override(tmp_path, "shard-root.yaml.j2", {old: new})
-    with pytest.raises(StalledError, match=problem):
-        renderer_of(overrides=overrides).render_shard("shop-2")
-
-
-def test_a_broken_template_is_known_at_the_start(tmp_path: Path) -> None:
-    override(tmp_path, "application.yaml.j2", {"{% endfor %}": "{% endfro %}"})
-    with pytest.raises(ConfigurationError, match=r"application\.yaml\.j2, line \d+: .*endfro"):
-        renderer_of(overrides=tmp_path)
-
-
-def test_a_misspelled_override_is_known_at_the_start(tmp_path: Path) -> None:
-    (tmp_path / "aplication.yaml.j2").write_text("")
-    with pytest.raises(ConfigurationError, match=r"overrides 'aplication\.yaml\.j2'"):
-        renderer_of(overrides=tmp_path)
-
-
-def test_a_missing_folder_of_overrides_is_known_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="is missing"):
-        renderer_of(overrides=tmp_path / "nothing")
-
-
-def test_an_undefined_value_is_never_printed_as_nothing() -> None:
-    with pytest.raises(Exception, match="'x' is undefined"):
-        as_yaml(StrictUndefined(name="x"))
