@@ -63,7 +63,7 @@ def serve(settings: Settings, witness: Witness | None = None) -> None:
         world = build_world(settings, clock, build_cluster(settings))
         loop = Loop(world, build_options(settings), witness or LoggingWitness())
         controller = Controller(loop, world.cluster)
-        inbox = Inbox(world.store, loop.effects, loop.enqueue)
+        inbox = Inbox(world.store, loop.effects, loop.enqueue, quiet=loop.quiet)
         web = build_web(settings, loop, world, inbox)
         inbox.start()
         controller.start()

@@ -165,7 +165,6 @@ class ManifestRenderer:
             labels.DIGEST: digest,
             labels.HEAD_SHA: pull_request.head_sha,
             labels.PULL_REQUEST: pull_request.url,
-            labels.TITLE: pull_request.title,
             labels.BRANCH: pull_request.head_branch,
         }
         annotations = {name: storable(text)[:ANNOTATION_LENGTH_MAX] for name, text in said.items()}

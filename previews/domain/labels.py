@@ -14,7 +14,6 @@ HEAD_SHA = "previews.dev/head-sha"
 """Annotation: the commit whose image they deploy."""
 PULL_REQUEST = "previews.dev/pull-request"
 """Annotation: the pull request's address, for people who find the object first."""
-TITLE = "previews.dev/title"
 BRANCH = "previews.dev/branch"
 """Annotations for people as well, in a stranger's words."""
 

@@ -39,7 +39,10 @@ class Inbox:
         store: Store,
         effects: Effects,
         on_stored: Callable[[Sequence[PreviewKey]], None],
+        *,
+        quiet: threading.Event | None = None,
     ) -> None:
+        """`quiet` is kept set while no delivery waits to be stored."""
         self._store = store
         self._effects = effects
         self._on_stored = on_stored
@@ -47,6 +50,9 @@ class Inbox:
         self._lock = threading.Lock()
         self._stopping = False
         self._not_before = 0.0
+        self._unstored = 0
+        self._quiet = quiet or threading.Event()
+        self._quiet.set()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
 
     def start(self) -> None:
@@ -71,6 +77,8 @@ class Inbox:
                 self._queue.put_nowait(waiting)
             except queue.Full:
                 return _refuse(waiting, f"{CAPACITY} deliveries are waiting to be stored already")
+            self._unstored += 1
+            self._quiet.clear()
         return waiting.stored
 
     def _run(self) -> None:
@@ -79,6 +87,7 @@ class Inbox:
             batch, stopped = self._take()
             if batch:
                 self._store_all(batch)
+                self._count_stored(len(batch))
 
     def _take(self) -> tuple[list[_Waiting], bool]:
         """Wait for the first, and take all that is there when it is time; and whether that was the last."""
@@ -95,6 +104,12 @@ class Inbox:
             except queue.Empty:
                 return batch, False
         return batch, True
+
+    def _count_stored(self, count: int) -> None:
+        with self._lock:
+            self._unstored -= count
+            if not self._unstored:
+                self._quiet.set()
 
     def _store_all(self, batch: list[_Waiting]) -> None:
         try:

@@ -1,5 +1,6 @@
 """The reconcile loop without its threads: everything joined, nothing running."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -71,6 +72,9 @@ class Loop:
         self.keys: WorkQueue[PreviewKey] = WorkQueue(monotonic=monotonic)
         self.pull_requests: WorkQueue[PullRequestKey] = WorkQueue(monotonic=monotonic)
         self.effects = effects = Effects(witness)
+        self.quiet = threading.Event()
+        """Set while no delivery waits to be stored: its sender waits for an answer, and so goes first."""
+        self.quiet.set()
         self.writer = GitOpsWriter(
             world.gitops,
             world.renderer,
@@ -121,9 +125,15 @@ class Loop:
             self.reconciler.reconcile,
             self.reconciler.show_error,
             options.reconcile_threads,
+            quiet=self.quiet,
         )
         self.publishers = Workers(
-            "publish", self.pull_requests, publisher.publish, _ignore, options.publish_threads
+            "publish",
+            self.pull_requests,
+            publisher.publish,
+            _ignore,
+            options.publish_threads,
+            quiet=self.quiet,
         )
 
     def enqueue(self, keys: Iterable[PreviewKey]) -> None:

@@ -17,6 +17,9 @@ K = TypeVar("K", bound=Hashable)
 STALLED_LOOK_AGAIN_SECONDS = 300.0
 """What only a person can mend is looked at again this often, in case that they did."""
 
+GIVE_WAY_SECONDS_MAX = 0.25
+"""How long one key waits for deliveries to be stored, so that a steady stream of them does not stop the loop."""
+
 _log = structlog.get_logger("previews.workers")
 
 
@@ -30,11 +33,15 @@ class Workers(Generic[K]):
         work: Callable[[K], None],
         on_error: Callable[[K, PreviewsError], None],
         count: int,
+        *,
+        quiet: threading.Event,
     ) -> None:
+        """`quiet` is set while nobody waits who goes first."""
         self._queue = queue
         self._work = work
         self._on_error = on_error
         self._name = name
+        self._quiet = quiet
         self._threads = [
             threading.Thread(target=self._run, name=f"{name}-{index}", daemon=True)
             for index in range(count)
@@ -53,6 +60,8 @@ class Workers(Generic[K]):
 
     def _run(self) -> None:
         while (key := self._queue.take()) is not None:
+            # All threads share one interpreter: without this a burst of deliveries waits for what its first ones began.
+            self._quiet.wait(GIVE_WAY_SECONDS_MAX)
             self.work_one(key)
 
     def work_one(self, key: K) -> None:

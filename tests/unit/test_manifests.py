@@ -259,7 +259,6 @@ def test_a_strangers_words_come_back_exactly_and_change_nothing_else(
         "previews.dev/digest": manifests.digest,
         "previews.dev/head-sha": PULL_REQUEST.head_sha,
         "previews.dev/pull-request": as_stored(url),
-        "previews.dev/title": as_stored(title),
         "previews.dev/branch": as_stored(branch),
     }
     harmless = render()
@@ -271,13 +270,12 @@ def test_a_strangers_words_come_back_exactly_and_change_nothing_else(
 @pytest.mark.parametrize("said", [*HOSTILE, "\0", "a\ud800b", "\udfff"])
 def test_words_that_are_known_to_be_trouble(said: str) -> None:
     found = application(render(dataclasses.replace(PULL_REQUEST, title=said, head_branch=said)))
-    assert found["metadata"]["annotations"]["previews.dev/title"] == as_stored(said)
     assert found["metadata"]["annotations"]["previews.dev/branch"] == as_stored(said)
 
 
 def test_words_that_would_not_fit_into_an_object_are_cut() -> None:
-    found = application(render(dataclasses.replace(PULL_REQUEST, title="x" * 1_000_000)))
-    assert found["metadata"]["annotations"]["previews.dev/title"] == "x" * 1000
+    found = application(render(dataclasses.replace(PULL_REQUEST, head_branch="x" * 1_000_000)))
+    assert found["metadata"]["annotations"]["previews.dev/branch"] == "x" * 1000
 
 
 data = st.recursive(

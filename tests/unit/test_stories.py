@@ -513,3 +513,17 @@ def test_a_deleted_namespace_comes_back_as_argo_cd_heals_and_stays_the_same_prev
     town.loop.enqueue([before.key])
     town.settle()
     assert replace(town.record(number), conditions=()) == replace(before, conditions=())
+
+
+def test_a_new_title_redeploys_nothing_not_even_after_a_restart() -> None:
+    town = Town()
+    number = town.open()
+    town.settle()
+    pushes = town.gitops.pushes
+    town.forge.edit(REPOSITORY, number, title="Better words")
+    town.deliver(number)
+    town.settle()
+    town.start()
+    town.settle()
+    assert town.phase(number) is Phase.LIVE
+    assert town.gitops.pushes == pushes
