@@ -82,7 +82,8 @@ class Tour:
     def _manager(self, settings: Settings) -> Iterator[str]:
         structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
         cluster = NoCluster()
-        world = app.build_world(settings, app.SystemClock(), cluster)
+        clock = app.SystemClock()
+        world = app.build_world(settings, clock, cluster, app.build_store(settings, clock))
         world = replace(world, registry=self._registry)
         loop = Loop(world, app.build_options(settings), LoggingWitness())
         controller = Controller(loop, cluster)

@@ -1,100 +1,20 @@
 """What the door makes of every kind of delivery."""
 
-import asyncio
-import hashlib
-import hmac
 import json
-from collections.abc import Sequence
-from concurrent.futures import Future
-from datetime import timedelta
 
 import pytest
-from fastapi.testclient import TestClient
-from httpx2 import Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlette.types import Message
-from structlog.testing import capture_logs
 
-from previews.domain.preview import PreviewKey
 from previews.domain.record import Delivery, PreviewRecord, Verdict
 from previews.errors import PreviewsError, StalledError, TransientError
-from previews.web import create_web
-from previews.web.webhooks import SECRETS_KEPT, UNREAD_BYTES_MAX, WebhookDoor
-from tests.fakes.clock import ManualClock
-from tests.fakes.store import InMemoryStore
 from tests.github.hooks import example, signed_headers
-
-SECRET = "the secret of this hook"
-REPOSITORY = "Codertocat/Hello-World"
-KEYS = (PreviewKey("hello", 2), PreviewKey("world", 2))
-GUID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
-
-
-class Door:
-    """A door, what it stored, and a hand that knocks."""
-
-    def __init__(self) -> None:
-        self.store = InMemoryStore()
-        self.clock = ManualClock()
-        self.secrets = [SECRET.encode()]
-        self.problem: Exception | None = None
-        self.client = TestClient(create_web(door=self.door(body_limit_bytes=2**21), routers=[]))
-
-    def door(self, *, body_limit_bytes: int) -> WebhookDoor:
-        return WebhookDoor(
-            secrets=lambda: list(self.secrets),
-            body_limit_bytes=body_limit_bytes,
-            body_timeout_seconds=60,
-            keys_of=self.keys_of,
-            submit=self.submit,
-            clock=self.clock,
-        )
-
-    def keys_of(self, repository: str, number: int) -> Sequence[PreviewKey]:
-        if repository.lower() != REPOSITORY.lower():
-            return []
-        return [PreviewKey(key.project, number) for key in KEYS]
-
-    def submit(self, delivery: Delivery, keys: Sequence[PreviewKey]) -> Future[bool]:
-        stored: Future[bool] = Future()
-        if self.problem is not None:
-            stored.set_exception(self.problem)
-        else:
-            stored.set_result(self.store.accept([(delivery, keys)])[0])
-        return stored
-
-    def post(self, body: bytes, headers: dict[str, str]) -> Response:
-        return self.client.post("/webhooks", content=body, headers=headers)
-
-    def deliver(
-        self,
-        body: bytes,
-        *,
-        event: str = "pull_request",
-        secret: str = SECRET,
-        changes: dict[str, str | None] | None = None,
-    ) -> Response:
-        headers = signed_headers(event, body, secret, guid=GUID) | (changes or {})
-        return self.post(body, {name: text for name, text in headers.items() if text is not None})
-
-    @property
-    def marked(self) -> list[PreviewKey]:
-        return [record.key for record in self.store.list_records()]
-
-    def only_delivery(self) -> Delivery:
-        (delivery,) = self.store.deliveries.values()
-        return delivery
+from tests.unit.knocking import BODY, GUID, KEYS, REPOSITORY, SECRET, Door, payload
 
 
 @pytest.fixture
 def door() -> Door:
     return Door()
-
-
-def payload(**changes: object) -> bytes:
-    whole = {"repository": {"full_name": REPOSITORY}, "pull_request": {"number": 2}, "number": 2}
-    return json.dumps(whole | changes).encode()
 
 
 @pytest.mark.parametrize(
@@ -175,83 +95,6 @@ def test_a_replay_under_another_name_is_no_more_than_another_look(door: Door) ->
     door.deliver(payload(), changes={"X-GitHub-Delivery": "captured-weeks-ago"})
 
     assert [record.fetch_mark for record in door.store.list_records()] == [2, 2]
-
-
-def signature(body: bytes, secret: str = SECRET) -> str:
-    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-
-
-BODY = payload()
-
-
-@pytest.mark.parametrize(
-    "given_signature",
-    [
-        None,
-        "",
-        "sha256=",
-        signature(BODY),
-        f"SHA256={signature(BODY)}",
-        f"sha256={signature(BODY).upper()}",
-        f"sha256= {signature(BODY)}",
-        f"sha256={signature(BODY)}0",
-        f"sha256={signature(BODY, 'another')}",
-        f"sha256={signature(BODY, '')}",
-        f"sha256={signature(json.dumps(json.loads(BODY), indent=1).encode())}",
-        f"sha1={hmac.new(SECRET.encode(), BODY, hashlib.sha1).hexdigest()}",
-        "sha256=" + "\u00e9" * 64,
-    ],
-)
-def test_only_the_right_signature_opens_the_door(door: Door, given_signature: str | None) -> None:
-    headers = signed_headers("pull_request", BODY, SECRET)
-    del headers["X-Hub-Signature-256"]
-    raw = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
-    if given_signature is not None:
-        raw.append((b"X-Hub-Signature-256", given_signature.encode("latin-1")))
-
-    answer = door.client.post("/webhooks", content=BODY, headers=raw)
-
-    assert answer.status_code == 401
-    assert answer.json()["verdict"] == "refused"
-    assert door.store.writes == 0
-
-
-def test_the_right_one_does(door: Door) -> None:
-    assert door.deliver(BODY).status_code == 202
-
-
-def test_nothing_is_parsed_before_its_signature_is_right(door: Door) -> None:
-    assert door.deliver(b"{broken", secret="another").status_code == 401
-
-
-@pytest.mark.parametrize("secrets", [[], [b""], [b"", b""]])
-def test_without_a_secret_nothing_is_let_in(door: Door, secrets: list[bytes]) -> None:
-    door.secrets = secrets
-
-    assert door.deliver(payload(), secret="").status_code == 401
-    assert door.deliver(payload()).status_code == 401
-
-
-def test_a_secret_is_replaced_while_both_are_valid(door: Door) -> None:
-    door.deliver(payload())
-    door.secrets = [b"new", SECRET.encode()]
-    door.clock.move(SECRETS_KEPT)
-
-    assert door.deliver(payload(), secret="new").status_code == 202
-    assert door.deliver(payload()).status_code == 202
-
-    door.secrets = [b"new"]
-    door.clock.move(SECRETS_KEPT)
-    assert door.deliver(payload(), secret="new").status_code == 202
-    assert door.deliver(payload()).status_code == 401
-
-
-def test_a_clock_that_is_set_back_does_not_keep_an_old_secret_alive(door: Door) -> None:
-    door.deliver(payload())
-    door.secrets = [b"new"]
-    door.clock.move(timedelta(days=-1))
-
-    assert door.deliver(payload()).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -409,49 +252,6 @@ def test_a_bug_behind_the_door_is_shown_as_one(door: Door) -> None:
         door.deliver(payload())
 
 
-class Sender:
-    """Sends the beginning of a body, and its end when it is told to."""
-
-    def __init__(self, beginning: bytes) -> None:
-        self.beginning = beginning
-        self.sent = asyncio.Event()
-        self.finish = asyncio.Event()
-        self.statuses: list[int] = []
-
-    async def receive(self) -> Message:
-        if not self.sent.is_set():
-            self.sent.set()
-            return {"type": "http.request", "body": self.beginning, "more_body": True}
-        await self.finish.wait()
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.statuses.append(message["status"])
-
-
-def test_bodies_that_are_under_way_do_not_fill_the_memory(door: Door) -> None:
-    half = b"x" * (UNREAD_BYTES_MAX // 2)
-    first, second, third, fourth = (Sender(body) for body in (half, half, b"x", half))
-    webhooks = door.door(body_limit_bytes=UNREAD_BYTES_MAX)
-    scope = {"type": "http", "method": "POST", "path": "/webhooks", "headers": []}
-
-    async def crowd() -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for sender in (first, second):
-                tasks.create_task(webhooks(scope, sender.receive, sender.send))
-                await sender.sent.wait()
-            await webhooks(scope, third.receive, third.send)
-            first.finish.set()
-            second.finish.set()
-        fourth.finish.set()
-        await webhooks(scope, fourth.receive, fourth.send)
-
-    asyncio.run(crowd())
-
-    assert [s.statuses for s in (first, second, third, fourth)] == [[401], [401], [503], [401]]
-
-
 def test_only_post_is_answered(door: Door) -> None:
     answer = door.client.get("/webhooks")
 
@@ -463,20 +263,3 @@ def test_every_answer_carries_the_security_headers(door: Door) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
-
-
-def test_neither_secret_nor_signature_nor_body_is_logged(door: Door) -> None:
-    door.problem = TransientError("StoreUnavailable", "disk full")
-    body = payload(canary="canary")
-    with capture_logs() as logs:
-        door.deliver(body)
-        door.deliver(body, secret="another")
-        door.deliver(b"{canary")
-
-    assert [entry["event"] for entry in logs] == [
-        "delivery not stored",
-        "delivery refused",
-        "delivery refused",
-    ]
-    for hidden in (SECRET, signature(body), "canary"):
-        assert hidden not in str(logs)
