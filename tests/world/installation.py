@@ -1,0 +1,122 @@
+"""Installs charts/previews as an administrator does, without its Deployment: the manager runs here."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cluster import RunningCluster
+from tests.world.kubernetes import Kubernetes
+from tests.world.manager import Manager
+from tests.world.teardown import remove_namespace
+
+CHART = Path(__file__).parents[2] / "charts" / "previews"
+TOKEN_SECONDS = 12 * 3600
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class GitOpsAddress:
+    """What Argo CD needs to read the GitOps repository."""
+
+    url: str
+    branch: str
+    path: str
+    username: str
+    password: str
+
+
+class Installation:
+    """One release of the chart: the rights, the roots' AppProject and the top Application."""
+
+    def __init__(self, cluster: RunningCluster, instance: str) -> None:
+        self._cluster = cluster
+        self._instance = instance
+        self.namespace = f"previews-{instance}"
+        """Of the manager itself."""
+        self.service_account = f"previews-{instance}"
+
+    def install(self, gitops: GitOpsAddress, manager: Manager) -> Path:
+        """Apply the chart. Returns the kubeconfig of the manager's ServiceAccount."""
+        self._apply([self._namespace(), self._repository_secret(gitops)])
+        manifests = manager.write_secret("installed.yaml", self._render(gitops))
+        self._cluster.kubectl("apply", "--server-side", "-f", str(manifests))
+        return manager.write_secret("kubeconfig", json.dumps(self._kubeconfig()))
+
+    def remove(self, kubernetes: Kubernetes) -> None:
+        """Take it back; nothing happens if it is not there."""
+        rendered = self._render(GitOpsAddress("http://gitops.invalid", "main", "previews", "", ""))
+        self._cluster.kubectl("delete", "--ignore-not-found", "-f", "-", input=rendered)
+        secrets = f"/api/v1/namespaces/{self._cluster.argocd_namespace}/secrets"
+        kubernetes.delete(f"{secrets}/{self.repository_secret}")
+        remove_namespace(kubernetes, self.namespace)
+
+    def _render(self, gitops: GitOpsAddress) -> str:
+        values = {
+            "instance": self._instance,
+            "manager": {"enabled": False},
+            "argocd": {"namespace": self._cluster.argocd_namespace},
+            "gitops": {"url": gitops.url, "branch": gitops.branch, "path": gitops.path},
+        }
+        rendered = subprocess.run(
+            [
+                *(str(self._cluster.bin_dir / "helm"), "template", self._instance, str(CHART)),
+                *("--namespace", self.namespace, "--values", "-"),
+            ],
+            input=json.dumps(values),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if rendered.returncode:
+            raise RuntimeError(f"helm template {CHART}: {rendered.stderr}")
+        return rendered.stdout
+
+    def _apply(self, objects: list[Object]) -> None:
+        listed = {"apiVersion": "v1", "kind": "List", "items": objects}
+        self._cluster.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(listed))
+
+    def _namespace(self) -> Object:
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+
+    def _repository_secret(self, gitops: GitOpsAddress) -> Object:
+        """How Argo CD is given a private repository."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": self.repository_secret,
+                "namespace": self._cluster.argocd_namespace,
+                "labels": {"argocd.argoproj.io/secret-type": "repository"},
+            },
+            "stringData": {
+                "type": "git",
+                "url": gitops.url,
+                "username": gitops.username,
+                "password": gitops.password,
+            },
+        }
+
+    @property
+    def repository_secret(self) -> str:
+        return f"repository-{self._instance}-gitops"
+
+    def _kubeconfig(self) -> Object:
+        token = self._cluster.service_account_token(
+            self.namespace, self.service_account, TOKEN_SECONDS
+        )
+        cluster = {
+            "server": self._cluster.api_server,
+            "certificate-authority": str(self._cluster.ca_file),
+        }
+        context = {"cluster": "previews", "user": "previews", "namespace": self.namespace}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "previews", "cluster": cluster}],
+            "users": [{"name": "previews", "user": {"token": token}}],
+            "contexts": [{"name": "previews", "context": context}],
+            "current-context": "previews",
+        }

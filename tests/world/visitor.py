@@ -1,0 +1,87 @@
+"""People who look at a preview: one request, or one after another without a pause, each on a connection of its own."""
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import httpx2
+
+OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from the public address through the real ingress."""
+
+    status: int | None
+    """None when there was no HTTP answer at all."""
+    body: str
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status}" if self.status else self.body
+
+
+def ask(url: str) -> Answer:
+    """One request. A name below localhost is this machine's, as browsers and curl have it: no resolver is asked."""
+    address = httpx2.URL(url)
+    host = address.netloc.decode("ascii")
+    if address.host.endswith(".localhost"):
+        address = address.copy_with(host="127.0.0.1")
+    try:
+        answer = httpx2.get(address, headers={"host": host}, trust_env=False, timeout=5)
+    except httpx2.HTTPError as error:
+        return Answer(None, f"{type(error).__name__}: {error}")
+    return Answer(answer.status_code, answer.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of a visitor, and when it ended."""
+
+    at: float
+    answer: Answer
+
+
+class Visitor:
+    """Asks again and again from a thread of its own, as long as the `with` lasts."""
+
+    def __init__(self, url: str, *, pause_seconds: float = 0.02) -> None:
+        self._url = url
+        self._pause_seconds = pause_seconds
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="visitor", daemon=True)
+        self.visits: list[Visit] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._left.set()
+        self._thread.join()
+
+    def failures(self) -> list[str]:
+        """Every answer that was not the page."""
+        return [str(visit.answer) for visit in self.visits if visit.answer.status != OK]
+
+    def saw(self, texts: dict[str, str]) -> Counter[str]:
+        """How many pages held each text, by the text's name."""
+        return Counter(
+            name
+            for visit in self.visits
+            for name, text in texts.items()
+            if text in visit.answer.body
+        )
+
+    def _run(self) -> None:
+        while not self._left.wait(self._pause_seconds):
+            answer = ask(self._url)
+            self.visits.append(Visit(time.monotonic(), answer))
