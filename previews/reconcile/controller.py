@@ -40,10 +40,7 @@ class Controller:
 
     def _compare(self) -> None:
         # One listing confirms hundreds of pull requests that would otherwise each be read by itself.
-        self._loop.resync.resync(everything=True)
-        if not self._stop.is_set():
-            self._loop.workers.start()
-        self._loop.resync.run(self._stop)
+        self._loop.resync.run(self._stop, after_first=self._loop.workers.start)
 
     def _follow_cluster(self) -> None:
         self._cluster.watch(self._loop.keys.add, self._stop)

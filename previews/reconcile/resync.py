@@ -18,6 +18,8 @@ from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.writer import GitOpsWriter
 
 RETRY_SECONDS = 5.0
+BUG = "resync"
+"""Among the problems, where the others are of repositories."""
 
 _log = structlog.get_logger("previews.resync")
 
@@ -49,15 +51,30 @@ class Resync:
         self._confirm = confirm
         self._problems: dict[str, str] = {}
 
-    def run(self, stop: threading.Event) -> None:
-        """Resync at once and then at each interval; sooner after one that failed."""
-        first = True
+    def run(self, stop: threading.Event, after_first: Callable[[], None]) -> None:
+        """Resync at once and then at each interval; sooner after one that failed.
+
+        `after_first` is called when the first attempt is over, however it went.
+        """
+        everything = True
         while not stop.is_set():
-            complete = self.resync(everything=first)
-            first = first and not complete
+            complete = self._try(everything=everything)
+            everything = everything and not complete
+            after_first()
+            after_first = _nothing
             stop.wait(
                 self._interval_seconds if complete else min(RETRY_SECONDS, self._interval_seconds)
             )
+
+    def _try(self, *, everything: bool) -> bool:
+        try:
+            complete = self.resync(everything=everything)
+        except Exception as error:  # noqa: BLE001 - a bug must be seen on /readyz, not end the comparing in silence
+            _log.exception("bug")
+            self._problems[BUG] = f"a bug in previews: {error!r}"
+            return False
+        self._problems.pop(BUG, None)
+        return complete
 
     def problem(self) -> str | None:
         """Which repositories could not be listed the last time."""
@@ -76,7 +93,7 @@ class Resync:
         adopted = self._adopt(records)
         if everything:
             self._enqueue(records)
-        return adopted and not self._problems
+        return adopted and not self._problems.keys() - {BUG}
 
     def _resync_repository(
         self, repository: str, records: Mapping[PreviewKey, PreviewRecord]
@@ -137,3 +154,7 @@ class Resync:
                 lambda: self._store.mark_for_fetch(changed),
             )
             self._enqueue(changed)
+
+
+def _nothing() -> None:
+    """After every attempt but the first."""

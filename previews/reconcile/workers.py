@@ -96,3 +96,5 @@ class Workers(Generic[K]):
             self._on_error(key, error)
         except PreviewsError as second:
             _log.warning("not recorded", key=str(key), reason=second.reason, message=second.message)
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("bug", worker=self._name, key=str(key))

@@ -154,6 +154,9 @@ class GitOpsWriter:
             self._refresh()
         except PreviewsError as error:
             self._fail(error)
+        except Exception as error:  # noqa: BLE001 - a bug must be seen on /readyz, not end the only writer in silence
+            _log.exception("bug")
+            self._fail(TransientError("InternalError", f"a bug in previews: {error!r}"))
         else:
             self._set_problem(None)
         return True

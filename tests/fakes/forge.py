@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from previews.domain.preview import HeadSha, PullRequest
 from previews.domain.record import CommitStatus
-from previews.errors import PreviewsError, StalledError, TransientError
+from previews.errors import StalledError, TransientError
 from tests.fakes.forge_world import OWN_LOGIN, ForgeWorld, RefusedError
 
 Result = TypeVar("Result")
@@ -22,7 +22,7 @@ REFUSED = StalledError("ForgeRefused", "the forge refuses")
 
 @dataclass(slots=True)
 class _Fault:
-    error: PreviewsError
+    error: Exception
     on: str
     times: int | None
 
@@ -42,7 +42,7 @@ class FakeForge(ForgeWorld):
 
     # Faults.
 
-    def fail(self, error: PreviewsError, *, on: str = "", times: int | None = None) -> None:
+    def fail(self, error: Exception, *, on: str = "", times: int | None = None) -> None:
         """Raise `error` from now on, `times` times, for calls that have `on` in them."""
         with self._guard:
             self._faults.append(_Fault(error, on, times))

@@ -38,6 +38,8 @@ class FakeGitOpsRepository:
         """Pushes of ours that the server took."""
         self.is_unreachable = False
         self.refuses_with: str | None = None
+        self.breaks_with: Exception | None = None
+        """A bug of ours, met while writing."""
         self._loses_answers = 0
         self._rejections = 0
         self.commit_as_another(files or {}, "first commit")
@@ -49,6 +51,8 @@ class FakeGitOpsRepository:
 
     def push(self, base: Tree, changes: Mapping[str, str | None], message: str) -> Tree:
         _check_changes(base, changes)
+        if self.breaks_with is not None:
+            raise self.breaks_with
         with self._lock:
             self._check_reachable()
             if self.refuses_with is not None:

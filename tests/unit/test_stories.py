@@ -527,3 +527,25 @@ def test_a_new_title_redeploys_nothing_not_even_after_a_restart() -> None:
     town.settle()
     assert town.phase(number) is Phase.LIVE
     assert town.gitops.pushes == pushes
+
+
+def test_a_bug_in_the_writer_is_shown_and_survived() -> None:
+    town = Town()
+    town.gitops.breaks_with = KeyError("a bug")
+    number = town.open()
+    town.settle(1)
+    assert "a bug in previews: KeyError('a bug')" in (town.loop.readiness()["git"] or "")
+    town.gitops.breaks_with = None
+    town.settle()
+    assert town.phase(number) is Phase.LIVE
+
+
+def test_a_bug_met_by_one_preview_stops_no_other() -> None:
+    town = Town()
+    broken = town.forge.open_pull_request(REPOSITORY)
+    town.forge.fail(ValueError("a bug"), on=f"{REPOSITORY}#{broken}")
+    town.deliver(broken)
+    number = town.open()
+    town.settle()
+    assert town.phase(number) is Phase.LIVE
+    assert "ValueError('a bug')" in town.record(broken).message
