@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster import RunningCluster, preflight, running
 from tests.cluster.progress import tail
+from tests.world.exclusive import alone_on
 from tests.world.world import World, WorldOptions
 
 LOG_LINES = 80
@@ -16,11 +17,12 @@ SERVERS = ("argocd-application-controller", "argocd-repo-server", "traefik", "gi
 
 
 @pytest.fixture(scope="session")
-def cluster() -> RunningCluster:
+def cluster() -> Iterator[RunningCluster]:
     found = running()
     if found is None:
         pytest.skip(preflight() or "the local cluster is down (make cluster-up)")
-    return found
+    with alone_on(found.directory, "the end-to-end tests"):
+        yield found
 
 
 @pytest.fixture(scope="session")

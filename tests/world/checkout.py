@@ -8,6 +8,10 @@ from pathlib import Path
 from previews.domain.preview import HeadSha, parse_head_sha
 
 
+class PushRejectedError(Exception):
+    """The branch has moved on: pull and do it again."""
+
+
 class Checkout:
     """One clone. The token reaches git through its environment, so that no argument or file holds it."""
 
@@ -57,10 +61,13 @@ class Checkout:
         self.git("fetch", "--quiet", "origin", branch)
         self.git("switch", "--quiet", "--force-create", branch, "--no-track", "FETCH_HEAD")
 
-    def commit(self, files: Mapping[str, str], message: str) -> HeadSha:
-        """Write these files and commit them, even if nothing differs: a commit is what CI reacts to."""
+    def commit(self, files: Mapping[str, str | None], message: str) -> HeadSha:
+        """Write these files (None removes one) and commit, even if nothing differs: CI reacts to commits."""
         for name, text in files.items():
             file = self.directory / name
+            if text is None:
+                file.unlink()
+                continue
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
         self.git("add", "--all")
@@ -71,4 +78,10 @@ class Checkout:
         return parse_head_sha(self.git("rev-parse", "HEAD"))
 
     def push(self, branch: str) -> None:
-        self.git("push", "--quiet", "origin", f"HEAD:refs/heads/{branch}")
+        """Raises PushRejectedError when somebody else was faster."""
+        try:
+            self.git("push", "--quiet", "origin", f"HEAD:refs/heads/{branch}")
+        except RuntimeError as error:
+            if any(words in str(error) for words in ("[rejected]", "cannot lock ref")):
+                raise PushRejectedError(str(error)) from error
+            raise

@@ -145,10 +145,6 @@ class Gitea:
         found = self._ask("GET", f"/repos/{opened.repository}/pulls/{opened.number}")
         return bool(found["state"] == "open")
 
-    def open_pull_requests(self, repository: str) -> list[Object]:
-        """The first page of them, which is all that a test has."""
-        return self._list(f"/repos/{repository}/pulls", state="open")
-
     def statuses(self, repository: str, head_sha: str) -> list[Object]:
         """Every status that was ever put on a commit, the newest first."""
         found = self._list(f"/repos/{repository}/commits/{head_sha}/statuses")

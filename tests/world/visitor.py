@@ -1,7 +1,6 @@
 """People who look at a preview: one request, or one after another without a pause, each on a connection of its own."""
 
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass
 from types import TracebackType
@@ -37,14 +36,6 @@ def ask(url: str) -> Answer:
     return Answer(answer.status_code, answer.text)
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One request of a visitor, and when it ended."""
-
-    at: float
-    answer: Answer
-
-
 class Visitor:
     """Asks again and again from a thread of its own, as long as the `with` lasts."""
 
@@ -53,7 +44,7 @@ class Visitor:
         self._pause_seconds = pause_seconds
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._run, name="visitor", daemon=True)
-        self.visits: list[Visit] = []
+        self.visits: list[Answer] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -70,18 +61,14 @@ class Visitor:
 
     def failures(self) -> list[str]:
         """Every answer that was not the page."""
-        return [str(visit.answer) for visit in self.visits if visit.answer.status != OK]
+        return [str(answer) for answer in self.visits if answer.status != OK]
 
     def saw(self, texts: dict[str, str]) -> Counter[str]:
         """How many pages held each text, by the text's name."""
         return Counter(
-            name
-            for visit in self.visits
-            for name, text in texts.items()
-            if text in visit.answer.body
+            name for answer in self.visits for name, text in texts.items() if text in answer.body
         )
 
     def _run(self) -> None:
         while not self._left.wait(self._pause_seconds):
-            answer = ask(self._url)
-            self.visits.append(Visit(time.monotonic(), answer))
+            self.visits.append(ask(self._url))

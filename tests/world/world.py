@@ -5,7 +5,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -41,8 +41,6 @@ class WorldOptions:
     hostname: str
     webhooks: bool = True
     resync: str = "60s"
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Further keys of the configuration file."""
 
 
 class WorldInUseError(Exception):
@@ -241,7 +239,6 @@ class World:
             "server": {"port": manager.port, "api_token_file": str(manager.api_token_file)},
             "resync": self.options.resync,
             "projects": [self._project()],
-            **self.options.settings,
         }
 
     def _webhook_secret_files(self) -> list[str]:
