@@ -94,7 +94,15 @@ class Plan:
 def plan(pull_request: PullRequest, seen: Observation, now: datetime, deadlines: Deadlines) -> Plan:
     """Decide what happens to one preview."""
     if foreign := _foreign_object(seen):
-        return Plan(phase=Phase.BLOCKED, reason="NotOurs", message=foreign, facts=(), failed=True)
+        return Plan(
+            phase=Phase.BLOCKED,
+            reason="NotOurs",
+            message=foreign,
+            facts=(),
+            failed=True,
+            # No watch tells of what is not ours.
+            look_again_after_seconds=LOOK_AGAIN_SLOWLY_SECONDS,
+        )
     if not pull_request.is_open:
         return _remove(seen, "pull request closed")
     if pull_request.from_fork:

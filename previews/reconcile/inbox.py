@@ -22,6 +22,8 @@ BATCH_MAX = 200
 """Deliveries in one transaction, so that the first of a burst need not wait for the last."""
 PACE_SECONDS = 0.01
 """Between the beginnings of two transactions: a burst is stored in a few, and a lone delivery at once."""
+LULL_SECONDS = 0.01
+"""With no delivery for this long, a burst is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Inbox:
         *,
         quiet: threading.Event | None = None,
     ) -> None:
-        """`quiet` is kept set while no delivery waits to be stored."""
+        """`quiet` is kept set while no deliveries come."""
         self._store = store
         self._effects = effects
         self._on_stored = on_stored
@@ -50,7 +52,6 @@ class Inbox:
         self._lock = threading.Lock()
         self._stopping = False
         self._not_before = 0.0
-        self._unstored = 0
         self._quiet = quiet or threading.Event()
         self._quiet.set()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
@@ -77,8 +78,6 @@ class Inbox:
                 self._queue.put_nowait(waiting)
             except queue.Full:
                 return _refuse(waiting, f"{CAPACITY} deliveries are waiting to be stored already")
-            self._unstored += 1
-            self._quiet.clear()
         return waiting.stored
 
     def _run(self) -> None:
@@ -87,12 +86,12 @@ class Inbox:
             batch, stopped = self._take()
             if batch:
                 self._store_all(batch)
-                self._count_stored(len(batch))
+        self._quiet.set()
 
     def _take(self) -> tuple[list[_Waiting], bool]:
         """Wait for the first, and take all that is there when it is time; and whether that was the last."""
         batch: list[_Waiting] = []
-        taken = self._queue.get()
+        taken = self._wait_for_first()
         time.sleep(max(0.0, self._not_before - time.monotonic()))
         self._not_before = time.monotonic() + PACE_SECONDS
         while taken is not None:
@@ -105,11 +104,15 @@ class Inbox:
                 return batch, False
         return batch, True
 
-    def _count_stored(self, count: int) -> None:
-        with self._lock:
-            self._unstored -= count
-            if not self._unstored:
-                self._quiet.set()
+    def _wait_for_first(self) -> _Waiting | None:
+        """Meanwhile it becomes quiet again: not between two deliveries of a burst, but when it is over."""
+        try:
+            taken = self._queue.get(timeout=LULL_SECONDS)
+        except queue.Empty:
+            self._quiet.set()
+            taken = self._queue.get()
+        self._quiet.clear()
+        return taken
 
     def _store_all(self, batch: list[_Waiting]) -> None:
         try:

@@ -151,7 +151,6 @@ class GitOpsWriter:
             self._due = False
         try:
             self._write()
-            self._refresh()
         except PreviewsError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - a bug must be seen on /readyz, not end the only writer in silence
@@ -159,6 +158,7 @@ class GitOpsWriter:
             self._fail(TransientError("InternalError", f"a bug in previews: {error!r}"))
         else:
             self._set_problem(None)
+            self._refresh_or_again()
         return True
 
     def seconds_to_next(self) -> float | None:
@@ -329,6 +329,16 @@ class GitOpsWriter:
                 if not files and folder_of(key) in self._folders
             ]
         self._on_written([*written, *came_back])
+
+    def _refresh_or_again(self) -> None:
+        """What keeps Argo CD from being told is no trouble of Git: the cluster's own watch shows it."""
+        try:
+            self._refresh()
+        except PreviewsError as error:
+            _log.warning("not refreshed", reason=error.reason, message=error.message)
+            with self._changed:
+                self._not_before = self._monotonic() + RETRY_SECONDS
+                self._due = True
 
     def _refresh(self) -> None:
         """Tell Argo CD at once. A shard whose root is not there yet comes through the top."""

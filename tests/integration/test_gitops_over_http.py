@@ -6,6 +6,7 @@ import select
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -35,6 +36,16 @@ def credentials_in(directory: Path, password: str) -> Credentials:
     file = directory / "git-password"
     file.write_text(f"{password}\n")
     return Credentials(USER, file)
+
+
+def git_below(url: str) -> list[psutil.Process]:
+    """Our git processes that talk to this server; other tests may have children as well."""
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if any(url in argument for argument in each.cmdline()):
+                found.append(each)
+    return found
 
 
 def test_http_with_a_password_from_a_file(
@@ -144,7 +155,7 @@ def test_a_server_that_never_answers_is_given_up_with_all_that_waits_for_it(
     with ThreadPoolExecutor(1) as threads:
         fetched = threads.submit(repository.fetch)
         assert http.reached.wait(20)
-        waiting = [os.pidfd_open(each.pid) for each in psutil.Process().children(recursive=True)]
+        waiting = [os.pidfd_open(each.pid) for each in git_below(http.url)]
         given_up = fetched.exception()
     assert isinstance(given_up, TransientError)
     assert given_up.reason == "GitUnreachable"
@@ -191,8 +202,7 @@ def test_no_secret_is_visible_to_others_while_git_runs(tmp_path: Path, http: Git
     with ThreadPoolExecutor(1) as threads:
         fetched = threads.submit(repository.fetch)
         assert http.reached.wait(20)
-        below = psutil.Process().children(recursive=True)
-        seen = [[*each.cmdline(), *each.environ().values()] for each in below]
+        seen = [[*each.cmdline(), *each.environ().values()] for each in git_below(http.url)]
         http.hold.set()
         assert isinstance(fetched.exception(), TransientError)
     assert any("fetch" in texts for texts in seen)

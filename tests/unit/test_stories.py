@@ -378,9 +378,34 @@ def test_somebody_elses_namespace_is_left_alone() -> None:
     status = town.status(number)
     assert status is not None
     assert status.state is StatusState.FAILURE
+    del town.cluster.namespaces["preview-shop-pr-1"]
+    town.settle(120)
+    assert town.phase(number) is Phase.LIVE
+
+
+def test_somebody_elses_namespace_outlives_the_pull_request() -> None:
+    town = Town()
+    town.cluster.put_namespace("preview-shop-pr-1", instance="other")
+    number = town.open()
+    town.settle()
     town.close(number)
     town.settle()
     assert "preview-shop-pr-1" in town.cluster.namespaces
+
+
+def test_a_cluster_that_is_down_is_no_trouble_of_git() -> None:
+    town = Town()
+    number = town.open()
+    key = town.loop.keys.take_due()
+    assert key is not None
+    town.loop.workers.work_one(key)
+    town.cluster.is_unreachable = True
+    town.loop.writer.write_due()
+    assert town.gitops.pushes == 1
+    assert town.loop.readiness()["git"] is None
+    town.cluster.is_unreachable = False
+    town.settle()
+    assert town.phase(number) is Phase.LIVE
 
 
 def test_a_fork_gets_no_preview_and_is_told() -> None:
