@@ -41,6 +41,14 @@ format: $(VENV)/ready ## Format the code, and mend what the linter can mend
 bench: $(VENV)/ready ## Measure the whole path and write build/bench.json
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+.PHONY: sweep
+sweep: $(VENV)/ready ## Kill the manager at each of its effects (ARGS=--real: on the cluster), write build/sweep.json
+	@$(BIN)/python -m tests.sweep $(ARGS)
+
+.PHONY: soak
+soak: $(VENV)/ready ## 1,000 lives of pull requests with faults on the cluster, write build/soak.json (ARGS="--lives 50")
+	@$(BIN)/python -m tests.soak $(ARGS)
+
 .PHONY: lock
 lock: $(VENV)/ready ## Pin every dependency anew, by hash
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --group dev --python-version 3.11 pyproject.toml -o requirements.lock

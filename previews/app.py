@@ -19,13 +19,16 @@ from previews.adapters.forges.gitea import GiteaForge
 from previews.adapters.forges.github import GitHubForge
 from previews.adapters.git_command import Credentials
 from previews.adapters.gitops import GitRepository
+from previews.adapters.ingress_metrics import IngressMetrics
 from previews.adapters.manifests import ManifestRenderer
 from previews.adapters.probe import HTTPProber
 from previews.adapters.registry import OCIRegistry
 from previews.adapters.store import SingleManagerLock, SQLStore
-from previews.domain.plan import Deadlines
+from previews.domain.inventory import Limits
+from previews.domain.lifetime import VISITOR
+from previews.domain.observation import Deadlines
 from previews.domain.ports import Clock, Cluster, Forge, Store
-from previews.domain.preview import PreviewKey, Stage
+from previews.domain.preview import PreviewKey
 from previews.domain.record import PreviewRecord
 from previews.errors import StalledError, TransientError
 from previews.reconcile.controller import Controller
@@ -34,7 +37,11 @@ from previews.reconcile.inbox import Inbox
 from previews.reconcile.loop import Loop, Options, World
 from previews.settings import Settings
 from previews.web import create_web
-from previews.web.api import Address, api_router
+from previews.web.actions import Desk
+from previews.web.api import api_router
+from previews.web.standing import finder
+from previews.web.views import Address, Previews
+from previews.web.waiting import WaitingDoor, hosts_of_previews
 from previews.web.webhooks import WebhookDoor
 
 DELIVERY_RETENTION = timedelta(days=30)
@@ -98,7 +105,7 @@ def render(settings: Settings, text: str) -> str:
             "PullRequestNotFound",
             f"the forge knows no pull request {project.repository}#{key.number}",
         )
-    manifests = build_renderer(settings).render_preview(pull_request, key, Stage.WHOLE)
+    manifests = build_renderer(settings).render_preview(pull_request, key)
     return "\n".join(f"# {name}\n{content}" for name, content in manifests.files.items())
 
 
@@ -146,6 +153,11 @@ def build_world(settings: Settings, clock: Clock, cluster: Cluster, store: Store
         renderer=build_renderer(settings),
         store=store,
         clock=clock,
+        traffic=(
+            IngressMetrics(urls=settings.ingress.metrics_urls)
+            if settings.ingress.metrics_urls
+            else None
+        ),
     )
 
 
@@ -190,7 +202,7 @@ def build_web(settings: Settings, loop: Loop, world: World, inbox: Inbox) -> Fas
             if project.repository.casefold() == wanted
         ]
 
-    def describe(record: PreviewRecord) -> Address | None:
+    def address_of(record: PreviewRecord) -> Address | None:
         project = projects.get(record.key.project)
         if project is None:
             return None
@@ -209,11 +221,30 @@ def build_web(settings: Settings, loop: Loop, world: World, inbox: Inbox) -> Fas
     api = api_router(
         readiness=loop.readiness,
         token=(lambda: _secret(token_file).decode()) if token_file else None,
-        previews=world.store.list_records,
-        load=world.store.load,
-        describe=describe,
+        previews=Previews(
+            store=world.store,
+            clock=world.clock,
+            describe=address_of,
+            place=loop.gates.admission.place,
+        ),
+        desk=Desk(
+            actions=loop.actions,
+            brake=loop.brake_state,
+            collector=loop.collector,
+            go_on=loop.gates.rollout.go_on,
+            drain=lambda name, actor: loop.actions.drain(name, actor=actor),
+        ),
     )
-    return create_web(door=door, routers=[api])
+
+    def wake(key: PreviewKey) -> None:
+        loop.actions.wake(key, actor=VISITOR)
+
+    return create_web(
+        door=door,
+        routers=[api],
+        waiting=WaitingDoor(finder(projects.values(), world.store.load), wake),
+        is_preview=hosts_of_previews(settings.domain.zone, settings.server.public_host),
+    )
 
 
 def build_options(settings: Settings) -> Options:
@@ -224,6 +255,12 @@ def build_options(settings: Settings) -> Options:
         deadlines=Deadlines(image=settings.image_deadline, deploy=settings.deploy_deadline),
         resync_seconds=settings.resync.total_seconds(),
         pushes_per_minute=settings.pushes_per_minute(),
+        caps=settings.limits.caps(),
+        evicts=settings.limits.evict_asleep,
+        brake=settings.brake.limits(),
+        rewrites_at_most=settings.rewrites_at_most,
+        collecting=Limits(grace=settings.collect.grace, per_sweep=settings.collect.per_sweep),
+        collect_seconds=settings.collect.interval.total_seconds(),
     )
 
 

@@ -31,6 +31,10 @@ class StalledError(PreviewsError):
     """Nothing will change until the pull request, the configuration or the cluster does."""
 
 
+class ActionRefusedError(StalledError):
+    """Somebody asked for what cannot be. Nothing was changed, and the preview itself has no fault."""
+
+
 class ConfigurationError(PreviewsError):
     """The configuration cannot be used; the message names the key. Ends the program with code 2."""
 

@@ -3,9 +3,8 @@
 docs/configuration.md describes each of them, and a test holds it to this file. Only cli and app read settings.
 """
 
-import re
 from collections.abc import Callable, Hashable, Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,79 +23,31 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from previews.domain import naming
+from previews.domain.brake import BrakeLimits
+from previews.domain.caps import Caps
+from previews.domain.lifetime import Anchor, LifetimePolicy, SleepHours
 from previews.domain.project import Helm, Project
 from previews.errors import ConfigurationError
+from previews.setting_types import (
+    DAYS,
+    Delay,
+    Duration,
+    ExistingFile,
+    GitUrl,
+    HttpUrl,
+    Limit,
+    Span,
+    checked_by,
+    dns_name,
+    folder,
+    image_repository,
+    repository_name,
+    time_of_day,
+    time_zone,
+)
 
 GITHUB_PUSHES_PER_MINUTE = 6
 """What GitHub recommends for one repository."""
-
-_DURATION = re.compile(r"(\d+)(s|m|h|d)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _parse_duration(value: object) -> timedelta:
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("must be a duration such as 30s, 10m, 2h or 3d")
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
-
-
-def _check(check: Callable[[str], None]) -> AfterValidator:
-    def validate(value: str) -> str:
-        check(value)
-        return value
-
-    return AfterValidator(validate)
-
-
-def _existing_file(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError(f"the file {path} does not exist")
-    return path
-
-
-def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
-        raise ValueError(f"{value!r} must be an http or https URL without credentials")
-    return value.rstrip("/")
-
-
-def _git_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https", "file"} or parts.username:
-        raise ValueError(f"{value!r} must be an http, https or file URL without credentials")
-    return value
-
-
-def _zone(value: str) -> str:
-    if not all(naming.is_dns_label(label) for label in value.split(".")):
-        raise ValueError(f"{value!r} is not a DNS name in lower case")
-    return value
-
-
-def _repository(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", value):
-        raise ValueError(f"{value!r} must be owner/name")
-    return value
-
-
-def _image_repository(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+", value):
-        raise ValueError(f"{value!r} must be registry/name, without a tag")
-    return value
-
-
-def _folder(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", value):
-        raise ValueError(f"{value!r} must be a relative path of plain names")
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
-ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-GitUrl = Annotated[str, AfterValidator(_git_url)]
 
 
 class _Section(BaseModel):
@@ -119,7 +70,7 @@ class GitOpsSettings(_Section):
 
     url: GitUrl
     branch: str = "main"
-    path: Annotated[str, AfterValidator(_folder)] = "previews"
+    path: Annotated[str, AfterValidator(folder)] = "previews"
     """Our folder. Nothing outside it is ever written."""
     username: str = "previews"
     password_file: ExistingFile | None = None
@@ -130,7 +81,7 @@ class GitOpsSettings(_Section):
 class ArgoCDSettings(_Section):
     """The Argo CD that deploys the previews."""
 
-    namespace: Annotated[str, _check(naming.check_project_name)] = "argocd"
+    namespace: Annotated[str, checked_by(naming.check_project_name)] = "argocd"
 
 
 class KubernetesSettings(_Section):
@@ -142,7 +93,7 @@ class KubernetesSettings(_Section):
 class DomainSettings(_Section):
     """Where the previews answer."""
 
-    zone: Annotated[str, AfterValidator(_zone)]
+    zone: Annotated[str, AfterValidator(dns_name)]
     """The wildcard's zone: hosts are one label under it."""
     scheme: Literal["http", "https"] = "https"
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
@@ -156,6 +107,8 @@ class ServerSettings(_Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     webhook_body_limit_bytes: Annotated[int, Field(ge=1024)] = 5 * 1024 * 1024
     """GitHub sends up to 25 MB; the events in use are far smaller."""
+    public_host: Annotated[str, AfterValidator(dns_name)] | None = None
+    """The manager's own host, if it lies under the zone of the previews: there it is not taken for one of theirs."""
     api_token_file: ExistingFile | None = None
     """Bearer token of the API. Absent: there is no API."""
 
@@ -163,7 +116,7 @@ class ServerSettings(_Section):
 class ImageSettings(_Section):
     """The image that CI builds for each commit."""
 
-    repository: Annotated[str, AfterValidator(_image_repository)]
+    repository: Annotated[str, AfterValidator(image_repository)]
     tag: str = "pr-{number}-{short_sha}"
     """With {number}, {short_sha}, {head_sha}, {project}."""
 
@@ -172,11 +125,15 @@ class HelmSettings(_Section):
     """The chart that a preview deploys, in a Git repository that Argo CD can read."""
 
     repository_url: GitUrl
-    path: Annotated[str, AfterValidator(_folder)]
+    path: Annotated[str, AfterValidator(folder)]
     revision: str = "main"
     values: dict[str, Any] = {}
     parameters: dict[str, str] = {}
     """Helm parameters; values may use {number}, {head_sha}, {short_sha}, {host}, {project}."""
+    sleep_parameters: dict[str, str] = {"replicas": "0"}
+    """What makes the chart run no pod, as `helm --set` reads it."""
+    hide_parameters: dict[str, str] = {"ingress.enabled": "false"}
+    """What makes the chart claim no host, so that visitors see the waiting page."""
 
 
 class DeploySettings(_Section):
@@ -185,11 +142,102 @@ class DeploySettings(_Section):
     helm: HelmSettings
 
 
+class SleepHoursSettings(_Section):
+    """Hours of the week in which previews sleep unless somebody uses them."""
+
+    days: Annotated[
+        list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1)
+    ]
+    """On which they begin."""
+    start: Annotated[time, BeforeValidator(time_of_day)]
+    end: Annotated[time, BeforeValidator(time_of_day)]
+    """Not later than `start`: on the next day."""
+    time_zone: Annotated[str, AfterValidator(time_zone)]
+
+    def hours(self) -> SleepHours:
+        days = frozenset(DAYS.index(day) for day in self.days)
+        return SleepHours(days, self.start, self.end, self.time_zone)
+
+
+class LifetimeSettings(_Section):
+    """How long a preview lives, and when it sleeps."""
+
+    ttl: Span | None = timedelta(days=7)
+    """After this long it goes although its pull request is open; null: never."""
+    ttl_max: Span = timedelta(days=30)
+    """What a label may ask for, and how far ahead an extension or a pin may reach."""
+    anchor: Anchor = Anchor.LAST_PUSH
+    """What `ttl` is counted from."""
+    warn_before: Delay = timedelta(hours=6)
+    """How long before the end the comment warns of it."""
+    sleep_after: Span | None = None
+    """Without a request for this long it falls asleep; null: never. Needs `ingress.metrics_urls`."""
+    sleep_hours: list[SleepHoursSettings] = []
+
+    def policy(self) -> LifetimePolicy:
+        return LifetimePolicy(
+            ttl=self.ttl,
+            ttl_max=self.ttl_max,
+            anchor=self.anchor,
+            warn_before=self.warn_before,
+            sleep_after=self.sleep_after,
+            sleep_hours=tuple(each.hours() for each in self.sleep_hours),
+        )
+
+
+class CapsSettings(_Section):
+    """How many previews there may be at once; absent: as many as there are pull requests."""
+
+    previews: Limit | None = None
+    """Awake and asleep."""
+    per_author: Limit | None = None
+    """Of one author's pull requests."""
+    awake: Limit | None = None
+
+    def caps(self) -> Caps:
+        return Caps(previews=self.previews, per_author=self.per_author, awake=self.awake)
+
+
+class ServerCapsSettings(CapsSettings):
+    """The same, for all projects together."""
+
+    evict_asleep: bool = False
+    """Whether the longest unused of those that sleep and are not pinned makes room when there is none."""
+
+
+class BrakeSettings(_Section):
+    """More removals at once than this, that nobody asked for, wait for a person."""
+
+    removals: Limit = 10
+    share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Of the previews that there are; the greater of the two counts."""
+    window: Span = timedelta(minutes=10)
+
+    def limits(self) -> BrakeLimits:
+        return BrakeLimits(removals=self.removals, share=self.share, window=self.window)
+
+
+class CollectSettings(_Section):
+    """What was left behind is removed by a sweep now and then."""
+
+    interval: Span = timedelta(minutes=5)
+    grace: Delay = timedelta(minutes=10)
+    """How long something is known as left behind before it is removed."""
+    per_sweep: Limit = 10
+
+
+class IngressSettings(_Section):
+    """The ingress controller before the previews."""
+
+    metrics_urls: list[HttpUrl] = []
+    """Where each of its replicas exposes Prometheus metrics: Traefik and ingress-nginx are understood."""
+
+
 class ProjectSettings(_Section):
     """One deployable."""
 
-    name: Annotated[str, _check(naming.check_project_name)]
-    repository: Annotated[str, AfterValidator(_repository)]
+    name: Annotated[str, checked_by(naming.check_project_name)]
+    repository: Annotated[str, AfterValidator(repository_name)]
     image: ImageSettings | None = None
     """Absent: the deployable has no image of its own, and none is waited for."""
     deploy: DeploySettings
@@ -197,12 +245,14 @@ class ProjectSettings(_Section):
     """One label under the zone, with {number} and perhaps {project}."""
     probe_path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/"
     """What must answer before the preview is live."""
+    lifetime: LifetimeSettings = LifetimeSettings()
+    limits: CapsSettings = CapsSettings()
 
 
 class Settings(_Section):
     """The whole configuration file."""
 
-    instance: Annotated[str, _check(naming.check_instance)]
+    instance: Annotated[str, checked_by(naming.check_instance)]
     """The name of this manager, in every ownership label."""
     data_directory: Path
     """The store and the clone of the GitOps repository. Losing it loses history only."""
@@ -224,6 +274,12 @@ class Settings(_Section):
     """After this long without an image the commit status says failure. It is still looked for."""
     deploy_deadline: Duration = timedelta(minutes=10)
     """After this long without an answer the commit status says failure. It is still waited for."""
+    ingress: IngressSettings = IngressSettings()
+    limits: ServerCapsSettings = ServerCapsSettings()
+    brake: BrakeSettings = BrakeSettings()
+    collect: CollectSettings = CollectSettings()
+    rewrites_at_most: Limit = 5
+    """Live previews that a changed template or configuration reaches at a time."""
     projects: Annotated[list[ProjectSettings], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -237,6 +293,11 @@ class Settings(_Section):
                 _checked(
                     f"{where}.deploy.helm.parameters.{name}",
                     partial(naming.check_parameter, pattern),
+                )
+            if project.lifetime.sleep_after and not self.ingress.metrics_urls:
+                raise _KeyError(
+                    f"{where}.lifetime.sleep_after: needs ingress.metrics_urls: "
+                    "nobody could tell whether a preview is visited"
                 )
             for other in self.projects[:index]:
                 _refuse_clash(where, project, other)
@@ -263,6 +324,8 @@ class Settings(_Section):
                 helm=Helm(**project.deploy.helm.model_dump()),
                 url_pattern=f"{self.domain.scheme}://{{host}}{port}/",
                 probe_path=project.probe_path,
+                lifetime=project.lifetime.policy(),
+                caps=project.limits.caps(),
             )
             for project in self.projects
         }

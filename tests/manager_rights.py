@@ -22,9 +22,9 @@ def manager_kubeconfig(
     rights = [
         _named("v1", "Namespace", home),
         _named("v1", "ServiceAccount", ACCOUNT, home),
-        _role("Role", name, _ARGOCD_RIGHTS, argocd_namespace),
+        _role("Role", name, ARGOCD_RIGHTS, argocd_namespace),
         _binding("RoleBinding", "Role", name, subject, argocd_namespace),
-        _role("ClusterRole", name, _CLUSTER_RIGHTS),
+        _role("ClusterRole", name, CLUSTER_RIGHTS),
         _binding("ClusterRoleBinding", "ClusterRole", name, subject),
     ]
     # The namespace first, since the list is applied in its order.
@@ -45,7 +45,8 @@ def manager_kubeconfig(
         )
 
 
-def write_kubeconfig(file: Path, cluster: RunningCluster, token: str) -> None:
+def write_kubeconfig(file: Path, cluster: RunningCluster, token: str, *, server: str = "") -> None:
+    """For the cluster itself, or another API server under the same certificates."""
     authority = base64.b64encode(cluster.ca_file.read_bytes()).decode()
     file.write_text(
         json.dumps(
@@ -60,7 +61,7 @@ def write_kubeconfig(file: Path, cluster: RunningCluster, token: str) -> None:
                     {
                         "name": "local",
                         "cluster": {
-                            "server": cluster.api_server,
+                            "server": server or cluster.api_server,
                             "certificate-authority-data": authority,
                         },
                     }
@@ -74,17 +75,23 @@ def write_kubeconfig(file: Path, cluster: RunningCluster, token: str) -> None:
 
 Object = dict[str, object]
 
-_ARGOCD_RIGHTS = [
+ARGOCD_RIGHTS = [
     {
         "apiGroups": ["argoproj.io"],
         "resources": ["applications"],
-        "verbs": ["get", "list", "watch", "patch"],
+        "verbs": ["get", "list", "watch", "patch", "delete"],
     },
-    {"apiGroups": ["argoproj.io"], "resources": ["appprojects"], "verbs": ["get"]},
+    {
+        "apiGroups": ["argoproj.io"],
+        "resources": ["appprojects"],
+        "verbs": ["get", "list", "delete"],
+    },
+    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "delete"]},
 ]
-_CLUSTER_RIGHTS = [
-    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]}
+CLUSTER_RIGHTS = [
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch", "delete"]}
 ]
+"""Those of charts/previews; the policy that narrows them is tried as the chart itself makes it (tests/e2e)."""
 _RBAC = "rbac.authorization.k8s.io"
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from previews.adapters.manifests import ManifestRenderer
-from previews.domain.preview import HeadSha, PreviewKey, PullRequest, Stage
+from previews.domain.preview import HeadSha, PreviewKey, PullRequest
 from previews.domain.project import Helm, Project
 from tests.cluster import running
 
@@ -24,7 +24,13 @@ APP_VALUES = {
     "image": {"repository": "registry.example/shop", "tag": "pr-42-abc1234"},
     "ingress": {"host": "pr-42.preview.example"},
 }
+ASLEEP_APP_VALUES = {
+    **APP_VALUES,
+    "ingress": {**APP_VALUES["ingress"], "enabled": False},
+    "replicas": 0,
+}
 ALL_APP_VALUES = {
+    "global": {"previews": {"redeployedAt": "2026-11-22T17:00:00Z"}, "other": 1},
     "image": {**APP_VALUES["image"], "pullPolicy": "Always"},
     "ingress": {
         **APP_VALUES["ingress"],
@@ -55,6 +61,18 @@ ALL_MANAGER_VALUES = {
         "className": "traefik",
         "annotations": {"a": "b"},
     },
+    "wildcard": {
+        "enabled": True,
+        "zone": "preview.example",
+        "className": "traefik",
+        "annotations": {"a": "b"},
+    },
+}
+WILDCARD = {"enabled": True, "zone": "preview.example"}
+WILDCARD_ELSEWHERE = {
+    **MANAGER_VALUES,
+    "manager": {"enabled": False, "port": 18080},
+    "wildcard": {**WILDCARD, "address": "10.213.0.1"},
 }
 ROOTS_ALONE = {**MANAGER_VALUES, "manager": {"enabled": False}}
 
@@ -139,6 +157,6 @@ def rendered_manifests() -> list[Object]:
         from_fork=False,
     )
     made = renderer()
-    preview = made.render_preview(pull_request, PreviewKey("dry-run", 42), Stage.WHOLE)
+    preview = made.render_preview(pull_request, PreviewKey("dry-run", 42))
     texts = [*preview.files.values(), *made.render_shard("dry-run-2").values()]
     return [document for text in texts for document in yaml.safe_load_all(text)]

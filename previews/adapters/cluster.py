@@ -1,14 +1,15 @@
-"""Kubernetes and Argo CD. The manager reads them, and writes nothing but two requests to Argo CD.
+"""Kubernetes and Argo CD. The manager reads them, makes two requests of Argo CD, and deletes what was left behind.
 
 What is kept of an object is only what decides (cluster_status); how it is kept up to date is in kubernetes_watch.
 """
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-from previews.adapters.cluster_status import application_of, namespace_of
+from previews.adapters.cluster_status import application_of, namespace_of, owned_object_of
 from previews.adapters.kubernetes_api import (
     ClusterTimes,
     ConflictError,
@@ -17,6 +18,7 @@ from previews.adapters.kubernetes_api import (
 )
 from previews.adapters.kubernetes_watch import Difference, ObjectWatch
 from previews.domain import labels
+from previews.domain.inventory import Kind, OwnedObject
 from previews.domain.preview import Application, Namespace, PreviewKey
 from previews.errors import TransientError
 
@@ -48,10 +50,19 @@ class KubernetesCluster:
         within = f"{_ARGOCD}/namespaces/{argocd_namespace}"
         self._applications = Resource("applications.argoproj.io", f"{within}/applications", place)
         self._app_projects = Resource("appprojects.argoproj.io", f"{within}/appprojects", place)
+        self._collected = {
+            # Applications last: what is found to be without one is still so when the rest has been listed.
+            Kind.NAMESPACE: _NAMESPACES,
+            Kind.APP_PROJECT: self._app_projects,
+            Kind.CONFIG_MAP: Resource(
+                "configmaps", f"/api/v1/namespaces/{argocd_namespace}/configmaps", place
+            ),
+            Kind.APPLICATION: self._applications,
+        }
         self._lock = Lock()
         self._changed: set[PreviewKey] = set()
         self._on_change: Callable[[PreviewKey], None] = lambda _: None
-        selector = f"{labels.INSTANCE}={instance}"
+        self._selector = selector = f"{labels.INSTANCE}={instance}"
         self._application_watch = ObjectWatch[Application](
             api=self._api,
             resource=self._applications,
@@ -113,8 +124,11 @@ class KubernetesCluster:
         return self._api.fetch(self._app_projects, name) is not None
 
     def refresh_application(self, name: str) -> bool:
+        # A new value each time: Argo CD can overlook one, and the same value again would be no event to it. Whatever is
+        # not `hard` is an ordinary refresh.
+        value = f"normal-{time.time_ns()}"
         return self._api.patch(
-            self._applications, name, {"metadata": {"annotations": {labels.REFRESH: "normal"}}}
+            self._applications, name, {"metadata": {"annotations": {labels.REFRESH: value}}}
         )
 
     def end_operation(self, application: Application) -> None:
@@ -146,6 +160,33 @@ class KubernetesCluster:
                     raise
             else:
                 return
+
+    def owned_objects(self) -> list[OwnedObject]:
+        return [
+            owned
+            for kind, resource in self._collected.items()
+            for items, _ in self._api.list_pages(resource, self._selector, metadata_only=True)
+            for raw in items
+            if (owned := owned_object_of(raw, kind, self._instance)) is not None
+        ]
+
+    def delete_object(self, found: OwnedObject) -> bool:
+        """Whatever changes between the look at it and the deletion, makes Kubernetes refuse it: look again then."""
+        resource = self._collected[found.kind]
+        for attempt in range(ATTEMPTS_AT_CONFLICTS):
+            raw = self._api.fetch(resource, found.name)
+            now = None if raw is None else owned_object_of(raw, found.kind, self._instance)
+            if raw is None or now is None or now.deleting or not found.uid:
+                return False
+            if (now.uid, now.owner, now.shard) != (found.uid, found.owner, found.shard):
+                return False
+            version = str(raw["metadata"].get("resourceVersion", ""))
+            try:
+                return self._api.delete(resource, found.name, uid=now.uid, version=version)
+            except ConflictError:
+                if attempt == ATTEMPTS_AT_CONFLICTS - 1:
+                    raise
+        return False
 
     def check(self) -> None:
         """Make one cheap authenticated request, for readiness."""

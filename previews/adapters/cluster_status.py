@@ -5,13 +5,16 @@ an object come partly from a pull request's chart, so they are cleaned and cut h
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from sys import intern
 from typing import Any
 
 from previews.adapters.one_line import one_line
 from previews.domain import labels
+from previews.domain.inventory import Kind, OwnedObject, shard_of_keep
 from previews.domain.naming import NUMBER_DIGITS_MAX
 from previews.domain.preview import Application, Namespace, PreviewKey
 
@@ -67,6 +70,35 @@ def namespace_of(raw: Raw, instance: str) -> Namespace:
         deleting=deleting,
         problems=tuple(problems[:PROBLEMS_MAX]) if deleting else (),
     )
+
+
+def owned_object_of(raw: Raw, kind: Kind, instance: str) -> OwnedObject | None:
+    """What the inventory keeps of an object; None of one that is not this instance's."""
+    metadata = _mapping(raw, "metadata")
+    marks = _mapping(metadata, "labels")
+    if _text(marks, labels.INSTANCE) != instance:
+        return None
+    name = _text(metadata, "name")
+    shard = _text(marks, labels.SHARD)
+    if kind is Kind.CONFIG_MAP:
+        shard = shard_of_keep(instance, name)
+    return OwnedObject(
+        kind=kind,
+        name=name,
+        uid=_text(metadata, "uid"),
+        owner=_owner(metadata, instance),
+        shard=shard,
+        created_at=_moment(_text(metadata, "creationTimestamp")),
+        deleting="deletionTimestamp" in metadata,
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _cleaned(text: str) -> str:
@@ -146,26 +178,30 @@ def _without_empty_fields(value: object) -> object:
     return value
 
 
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+
 def _revisions(raw: Raw) -> frozenset[str]:
     """The commits that Argo CD works from: the last comparison's, and those of an operation that is not over.
 
     An operation that was asked for stands in `operation` until it ends; one that is retried keeps the revision it began
-    with, however old.
+    with, however old. A comparison that failed leaves the name of the branch where its commit would be: then the last
+    sync's counts.
     """
     status = _mapping(raw, "status")
     operation = _mapping(status, "operationState")
-    sources = [_mapping(status, "sync"), _mapping(_mapping(raw, "operation"), "sync")]
+    compared = _commits(_mapping(status, "sync"))
+    sources = [_mapping(_mapping(raw, "operation"), "sync")]
     if _text(operation, "phase") in _UNDER_WAY:
-        sources += [
-            _mapping(_mapping(operation, "operation"), "sync"),
-            _mapping(operation, "syncResult"),
-        ]
-    found = (
-        revision
-        for source in sources
-        for revision in (_text(source, "revision"), *_texts(source, "revisions"))
-    )
-    return frozenset(intern(revision) for revision in found if revision)
+        sources.append(_mapping(_mapping(operation, "operation"), "sync"))
+    if _text(operation, "phase") in _UNDER_WAY or not compared:
+        sources.append(_mapping(operation, "syncResult"))
+    return frozenset(compared.union(*(_commits(source) for source in sources)))
+
+
+def _commits(source: Raw) -> set[str]:
+    found = (_text(source, "revision"), *_texts(source, "revisions"))
+    return {intern(revision) for revision in found if _COMMIT.fullmatch(revision)}
 
 
 def _application_problems(raw: Raw) -> Iterator[str]:

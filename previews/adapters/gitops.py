@@ -17,13 +17,16 @@ from urllib.parse import urlsplit
 from previews.adapters.git_answers import COMMIT_IS_UNKNOWN, BrokenCloneError, failure, rejection
 from previews.adapters.git_command import Credentials, Ended, GitCommand
 from previews.domain.ports import Tree
-from previews.errors import PreviewsError, TransientError
+from previews.errors import PreviewsError, StalledError, TransientError
 
 TIP = "refs/previews/tip"
 NEXT = "refs/previews/next"
 COMMITS_PER_REPACK = 50
 """Each leaves about six loose objects; packing those of fifty commits takes as long as one push."""
+FILE_BYTES_MAX = 1024 * 1024
+"""Of a file that is read: far more than any that we write."""
 REGULAR_FILE = "100644"
+PROGRAM = "100755"
 
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 _QUIETLY = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
@@ -89,16 +92,33 @@ class GitRepository:
 
     def files_at(self, commit: str, folder: str) -> frozenset[str]:
         _check_path(folder)
-        if not _COMMIT_ID.fullmatch(commit):
-            raise TransientError("GitCommitUnknown", f"{commit[:80]!r} is not a commit's id")
         inside = f"{self._path}/{folder}/"
-        ended = self._list(commit, inside)
-        if ended.code:
-            with self._lock:
-                ended = self._fetch_and_list(commit, inside)
+        listed = _entries(self._list_at(commit, inside))
         return frozenset(
-            path.removeprefix(inside) for path, (_, kind, _) in _entries(ended) if kind == "blob"
+            path.removeprefix(inside) for path, (_, kind, *_) in listed if kind == "blob"
         )
+
+    def read_file(self, commit: str, path: str) -> str | None:
+        _check_path(path)
+        file = f"{self._path}/{path}"
+        entry = dict(_entries(self._list_at(commit, file, "--long"))).get(file)
+        if entry is None or entry[1] != "blob":
+            return None
+        mode, _, blob, size = entry
+        unreadable = f"{path} at {commit} in {self._url} cannot be read"
+        if mode not in {REGULAR_FILE, PROGRAM}:
+            raise StalledError("GitOpsFileUnreadable", f"{unreadable}: it is a link")
+        if int(size) > FILE_BYTES_MAX:
+            raise StalledError("GitOpsFileUnreadable", f"{unreadable}: it has {size} bytes")
+        read = self._git.run("cat-file", "blob", blob)
+        if read.code:
+            with self._lock:
+                raise self._lost(read)
+        try:
+            read.output.encode()
+        except UnicodeEncodeError as error:
+            raise StalledError("GitOpsFileUnreadable", f"{unreadable}: it is no UTF-8") from error
+        return read.output
 
     def blob_id(self, text: str) -> str:
         content = text.encode()
@@ -129,19 +149,33 @@ class GitRepository:
             for path, (mode, _, blob) in _entries(listed)
         }
 
-    def _fetch_and_list(self, commit: str, inside: str) -> Ended:
-        self._git.prepare()
-        fetched = self._git.run("fetch", *_QUIETLY, "--depth=1", "--", self._url, commit)
-        if fetched.code and COMMIT_IS_UNKNOWN.search(fetched.errors):
-            raise TransientError("GitCommitUnknown", f"{self._url} does not know commit {commit}")
-        listed = self._list(commit, inside)
-        for what, ended in (("fetch from", fetched), ("read", listed)):
-            if ended.code:
-                error = self._failure(what, ended)
-                if isinstance(error, BrokenCloneError):
-                    self._discard()
-                raise error
+    def _list_at(self, commit: str, inside: str, *options: str) -> Ended:
+        """List an earlier commit, which the server is asked for if the clone does not have it."""
+        if not _COMMIT_ID.fullmatch(commit):
+            raise TransientError("GitCommitUnknown", f"{commit[:80]!r} is not a commit's id")
+        listed = self._list(commit, inside, *options)
+        if not listed.code:
+            return listed
+        with self._lock:
+            self._git.prepare()
+            fetched = self._git.run("fetch", *_QUIETLY, "--depth=1", "--", self._url, commit)
+            if fetched.code and COMMIT_IS_UNKNOWN.search(fetched.errors):
+                raise TransientError(
+                    "GitCommitUnknown", f"{self._url} does not know commit {commit}"
+                )
+            if fetched.code:
+                raise self._lost(fetched, "fetch from")
+            listed = self._list(commit, inside, *options)
+            if listed.code:
+                raise self._lost(listed)
         return listed
+
+    def _lost(self, ended: Ended, doing: str = "read") -> PreviewsError:
+        """What to raise for what could not be read; a broken clone is thrown away."""
+        error = self._failure(doing, ended)
+        if isinstance(error, BrokenCloneError):
+            self._discard()
+        return error
 
     def _list(self, commit: str, inside: str, *options: str) -> Ended:
         return self._git.run("ls-tree", "-z", "--full-tree", *options, commit, "--", inside)
@@ -221,9 +255,9 @@ def _check_path(path: str) -> None:
 
 
 def _entries(listed: Ended) -> list[tuple[str, list[str]]]:
-    """Mode, kind and id by path, from `ls-tree -z`."""
+    """Mode, kind and id, with `--long` the size as well, by path, from `ls-tree -z`."""
     rows = (row.partition("\t") for row in listed.output.split("\0") if row)
-    return [(path, what.split(" ")) for what, _, path in rows]
+    return [(path, what.split()) for what, _, path in rows]
 
 
 def _readable(message: str) -> str:

@@ -32,6 +32,9 @@ EVENT_BYTES_MAX = 16 * 1024 * 1024
 """Ten times what etcd takes of one object: a longer line is no event."""
 _MESSAGE_LENGTH_MAX = 300
 _READ_BYTES = 64 * 1024
+_METADATA_LIST = "PartialObjectMetadataList"
+_METHODS = {"patch": "PATCH", "delete": "DELETE"}
+"""Of the verbs that change something; a Role names verbs, HTTP names methods."""
 
 Raw = Mapping[str, Any]
 
@@ -143,14 +146,18 @@ class KubernetesAPI:
             return None
         return self._expect_object(response, "get", resource)
 
-    def list_pages(self, resource: Resource, selector: str) -> Iterator[tuple[list[Raw], str]]:
+    def list_pages(
+        self, resource: Resource, selector: str, *, metadata_only: bool = False
+    ) -> Iterator[tuple[list[Raw], str]]:
         """Every object with these labels, page by page, each with the version of the whole list."""
         query = {"labelSelector": selector, "limit": str(PAGE_SIZE)}
         while True:
-            page = self._expect_object(
-                self._request("list", resource, query=query), "list", resource
-            )
+            response = self._request("list", resource, query=query, metadata_only=metadata_only)
+            page = self._expect_object(response, "list", resource)
             items, metadata = page.get("items"), page.get("metadata")
+            if items is None and page.get("kind") == _METADATA_LIST:
+                # As the API server writes a list of metadata that is empty.
+                items = []
             version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
             if not isinstance(items, list) or not isinstance(version, str) or not version:
                 raise TransientError(
@@ -159,6 +166,10 @@ class KubernetesAPI:
             yield items, version
             token = metadata.get("continue") if isinstance(metadata, dict) else None
             if not token:
+                if isinstance(metadata, dict) and metadata.get("remainingItemCount"):
+                    raise TransientError(
+                        "ClusterAnswer", f"the list of {resource.plural} ends before its end"
+                    )
                 return
             query = {**query, "continue": str(token)}
 
@@ -189,6 +200,24 @@ class KubernetesAPI:
         if response.status == HTTPStatus.NOT_FOUND and _says_not_found(_parsed(response), name):
             return False
         self._expect_object(response, "patch", resource)
+        return True
+
+    def delete(self, resource: Resource, name: str, *, uid: str, version: str) -> bool:
+        """Ask for the end of this very object as it was read; its dependents go in the background.
+
+        False when Kubernetes says that there is none. Raises ConflictError when it is another one, or was changed.
+        """
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": uid, "resourceVersion": version},
+            "propagationPolicy": "Background",
+        }
+        response = self._request("delete", resource, name, change=options)
+        if response.status == HTTPStatus.NOT_FOUND and _says_not_found(_parsed(response), name):
+            return False
+        if response.status != HTTPStatus.ACCEPTED:
+            self._expect_object(response, "delete", resource)
         return True
 
     def check(self, resource: Resource) -> None:
@@ -222,13 +251,15 @@ class KubernetesAPI:
         path = f"{resource.path}/{quote(name, safe='')}" if name else resource.path
         headers = {"Accept": "application/json"}
         if metadata_only:
-            headers["Accept"] = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+            headers["Accept"] = f"application/json;as={_METADATA_LIST};g=meta.k8s.io;v=v1"
         if change is not None:
-            headers["Content-Type"] = "application/merge-patch+json"
+            headers["Content-Type"] = (
+                "application/json" if verb == "delete" else "application/merge-patch+json"
+            )
 
         def send(client: ApiClient) -> urllib3.BaseHTTPResponse:
             method, url, sent_headers, sent_body, _ = client.param_serialize(
-                "GET" if change is None else "PATCH",
+                _METHODS.get(verb, "GET"),
                 path,
                 query_params=list((query or {}).items()),
                 header_params=dict(headers),

@@ -12,22 +12,22 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, Undefined
 
-from previews.adapters.manifest_yaml import Expected, as_yaml, check, storable
+from previews.adapters.manifest_yaml import Expected, annotations_in, as_yaml, check, storable
 from previews.adapters.one_line import one_line
 from previews.domain import labels
 from previews.domain.naming import fill, root_file, root_name, top_root_name
-from previews.domain.plan import APPLICATION_FILE
-from previews.domain.preview import HeadSha, Manifests, PreviewKey, PullRequest, Stage
+from previews.domain.observation import APPLICATION_FILE, NAMESPACE_FILE
+from previews.domain.preview import Manifests, Mode, PreviewKey, PullRequest, Stage
 from previews.domain.project import Project
 from previews.errors import ConfigurationError, StalledError
 
-NAMESPACE_FILE = "namespace.yaml"
 APPLICATION_TEMPLATE = "application.yaml.j2"
 NAMESPACE_TEMPLATE = "namespace.yaml.j2"
 SHARD_ROOT_TEMPLATE = "shard-root.yaml.j2"
 KEEP_TEMPLATE = "keep.yaml.j2"
 TEMPLATES = (APPLICATION_TEMPLATE, NAMESPACE_TEMPLATE, SHARD_ROOT_TEMPLATE, KEEP_TEMPLATE)
 
+REDEPLOY_PARAMETER = "global.previews.redeployedAt"
 IN_CLUSTER = "https://kubernetes.default.svc"
 ARGO = "argoproj.io/v1alpha1"
 DIGEST_LENGTH = 32
@@ -81,6 +81,18 @@ class _Chart:
     revision: str
     values: Mapping[str, object] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    """Texts, whatever they look like."""
+    typed_parameters: Mapping[str, str] = field(default_factory=dict)
+    """Numbers and booleans, as Helm's `--set` reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Deployed:
+    """What is deployed of a pull request."""
+
+    pull_request: PullRequest
+    mode: Mode
+    redeployed_at: str
 
 
 class ManifestRenderer:
@@ -106,21 +118,39 @@ class ManifestRenderer:
         self._argocd_namespace = argocd_namespace
         self._ingress_namespaces = list(ingress_namespaces)
 
-    def render_preview(self, pull_request: PullRequest, key: PreviewKey, stage: Stage) -> Manifests:
-        if stage is Stage.NOTHING:
-            return Manifests(stage, _digest({}), None, {})
+    def render_preview(
+        self,
+        pull_request: PullRequest,
+        key: PreviewKey,
+        *,
+        mode: Mode = Mode.AWAKE,
+        redeployed_at: str = "",
+        annotations: Mapping[str, str] | None = None,
+    ) -> Manifests:
         project = self._projects.get(key.project)
         if project is None:
             raise StalledError("ProjectNotConfigured", f"no project {key.project!r} is configured")
-        files = {NAMESPACE_FILE: self._render_namespace(project, key)}
-        if stage is Stage.NAMESPACE:
-            return Manifests(stage, _digest(files), None, files)
-        undigested = self._render_application(project, key, pull_request, digest="")
-        digest = _digest({**files, APPLICATION_FILE: undigested})
-        files[APPLICATION_FILE] = self._render_application(
-            project, key, pull_request, digest=digest
+        said = _annotations(annotations or {})
+        what = _Deployed(pull_request, mode, redeployed_at)
+        undigested = self._render_application(project, key, what, digest="")
+        bare = self._render_namespace(project, key, {})
+        digest = _digest({NAMESPACE_FILE: bare, APPLICATION_FILE: undigested})
+        files = {
+            NAMESPACE_FILE: self._render_namespace(project, key, said) if said else bare,
+            APPLICATION_FILE: self._render_application(project, key, what, digest=digest),
+        }
+        return Manifests(
+            stage=Stage.WHOLE,
+            digest=digest,
+            head_sha=pull_request.head_sha,
+            files=files,
+            mode=mode,
+            redeployed_at=redeployed_at,
+            annotations=dict(annotations or {}),
         )
-        return Manifests(stage, digest, pull_request.head_sha, files)
+
+    def read_annotations(self, namespace_file: str) -> Mapping[str, str]:
+        return annotations_in(namespace_file, "Namespace")
 
     def render_shard(self, shard: str) -> Mapping[str, str]:
         project, _, index = shard.rpartition("-")
@@ -158,16 +188,16 @@ class ManifestRenderer:
         }
 
     def _render_application(
-        self, project: Project, key: PreviewKey, pull_request: PullRequest, *, digest: str
+        self, project: Project, key: PreviewKey, what: _Deployed, *, digest: str
     ) -> str:
-        names = project.names(key.number)
+        names, pull_request = project.names(key.number), what.pull_request
         said = {
             labels.DIGEST: digest,
             labels.HEAD_SHA: pull_request.head_sha,
             labels.PULL_REQUEST: pull_request.url,
             labels.BRANCH: pull_request.head_branch,
         }
-        annotations = {name: storable(text)[:ANNOTATION_LENGTH_MAX] for name, text in said.items()}
+        annotations = _annotations(said)
         expected = Expected(
             ARGO,
             "Application",
@@ -190,21 +220,25 @@ class ManifestRenderer:
                 path=project.helm.path,
                 revision=_full_revision(project.helm.revision),
                 values=project.helm.values,
-                parameters=_parameters(project, key, pull_request.head_sha),
+                parameters=_parameters(project, key, what),
+                typed_parameters=_typed_parameters(project, what.mode),
             ),
             "annotations": annotations,
             "pull_request": pull_request,
         }
         return self._render(APPLICATION_TEMPLATE, [expected], context)
 
-    def _render_namespace(self, project: Project, key: PreviewKey) -> str:
+    def _render_namespace(
+        self, project: Project, key: PreviewKey, annotations: Mapping[str, str]
+    ) -> str:
         """What a push does not change: the template is not even given the pull request."""
         names = project.names(key.number)
         own = {"metadata.labels": self._ownership(key)}
+        noted = own | {"metadata.annotations": annotations} if annotations else own
         inside = names.namespace
         destination = {"server": IN_CLUSTER, "namespace": inside}
         expected = [
-            Expected("v1", "Namespace", inside, None, fields=own),
+            Expected("v1", "Namespace", inside, None, fields=noted),
             Expected("v1", "ResourceQuota", "preview", inside, fields=own),
             Expected("v1", "LimitRange", "preview", inside, fields=own),
             Expected("networking.k8s.io/v1", "NetworkPolicy", "preview", inside, fields=own),
@@ -224,6 +258,7 @@ class ManifestRenderer:
         ]
         context = {
             "preview": _preview(project, key),
+            "annotations": annotations,
             "repository_url": project.helm.repository_url,
             "ingress_namespaces": self._ingress_namespaces,
         }
@@ -311,10 +346,17 @@ def _full_revision(revision: str) -> str:
     return revision if _EXACT_REVISION.fullmatch(revision) else f"refs/heads/{revision}"
 
 
-def _parameters(project: Project, key: PreviewKey, head_sha: HeadSha) -> dict[str, str]:
+def _annotations(said: Mapping[str, str]) -> dict[str, str]:
+    return {name: storable(text)[:ANNOTATION_LENGTH_MAX] for name, text in said.items()}
+
+
+def _parameters(project: Project, key: PreviewKey, what: _Deployed) -> dict[str, str]:
     """What differs from one preview and push to the next; a project's own come last and win."""
-    host = project.names(key.number).host
+    host, head_sha = project.names(key.number).host, what.pull_request.head_sha
     parameters = {}
+    if what.redeployed_at:
+        # Every chart takes what is global, and another value of it is another spec, which Argo CD syncs anew.
+        parameters[REDEPLOY_PARAMETER] = what.redeployed_at
     if project.image_repository is not None:
         parameters["image.repository"] = project.image_repository
         parameters["image.tag"] = project.tag(key.number, head_sha)
@@ -322,6 +364,16 @@ def _parameters(project: Project, key: PreviewKey, head_sha: HeadSha) -> dict[st
     for name, pattern in project.helm.parameters.items():
         parameters[name] = fill(pattern, key=key, head_sha=head_sha, host=host)
     return parameters
+
+
+def _typed_parameters(project: Project, mode: Mode) -> dict[str, str]:
+    match mode:
+        case Mode.AWAKE:
+            return {}
+        case Mode.WARMING:
+            return dict(project.helm.hide_parameters)
+        case Mode.ASLEEP:
+            return {**project.helm.sleep_parameters, **project.helm.hide_parameters}
 
 
 def _digest(files: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The store on SQLite: the inbox's transaction survives a power cut, the rest can be found again and is not waited for.
+"""The store on SQLite: deliveries and wishes survive a power cut, the rest can be found again and is not waited for.
 
 Writes take turns under one lock of this process, so that none polls for SQLite's own; that one is left to settle
 things with other processes (`previews list` beside a running manager).
@@ -13,41 +13,41 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import (
-    URL,
-    Connection,
-    Engine,
-    bindparam,
-    create_engine,
-    delete,
-    event,
-    insert,
-    or_,
-    update,
-)
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event, update
 from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, col, select
 
+from previews.adapters import statements
 from previews.adapters.tables import (
+    HistoryRow,
     PreviewRow,
     PublishedRow,
+    WishesRow,
+    entry_of,
     record_of,
     to_json,
     values_of_delivery,
+    values_of_history,
     values_of_preview,
+    values_of_wishes,
+    wishes_of,
 )
+from previews.domain.lifetime import Wishes
 from previews.domain.ports import Clock
 from previews.domain.preview import PreviewKey
-from previews.domain.record import Delivery, PreviewRecord
+from previews.domain.record import Delivery, HistoryEntry, PreviewRecord
 from previews.errors import PreviewsError, StalledError, TransientError
+
+_log = structlog.get_logger("previews.store")
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_POLL_SECONDS = 0.5
+_ROWS_AT_ONCE = 100
 
 _migrating = threading.Lock()
 """Alembic keeps what it is migrating in a global; other processes are held off by the transaction."""
@@ -85,7 +85,7 @@ class SQLStore:
     def accept(self, deliveries: Sequence[tuple[Delivery, Sequence[PreviewKey]]]) -> list[bool]:
         with self._writing(self._durable) as connection:
             guids = [delivery.guid for delivery, _ in deliveries]
-            known = set(connection.scalars(_KNOWN, {"guids": guids}))
+            known = set(connection.scalars(statements.KNOWN, {"guids": guids}))
             answers: list[bool] = []
             rows: list[dict[str, Any]] = []
             marked: list[PreviewKey] = []
@@ -96,21 +96,22 @@ class SQLStore:
                     rows.append(values_of_delivery(delivery))
                     marked.extend(keys)
             if rows:
-                connection.execute(_ACCEPT, rows)
-                connection.execute(_PRUNE, {"before": self._clock.now() - self._retention})
+                connection.execute(statements.ACCEPT, rows)
+                connection.execute(
+                    statements.PRUNE_DELIVERIES, {"before": self._clock.now() - self._retention}
+                )
             self._mark(connection, marked)
         return answers
 
     def _mark(self, connection: Connection, keys: Sequence[PreviewKey]) -> None:
         if keys:
-            fresh = _FRESH | {"updated_at": self._clock.now()}
+            fresh = statements.FRESH | {"updated_at": self._clock.now()}
             rows = [fresh | {"project": key.project, "number": key.number} for key in keys]
-            connection.execute(_MARK, rows)
+            connection.execute(statements.MARK, rows)
 
     def load(self, key: PreviewKey) -> PreviewRecord | None:
-        with self._session() as session:
-            row = session.get(PreviewRow, (key.project, key.number))
-            return record_of(row) if row else None
+        row = self._row(statements.LOAD, key)
+        return record_of(row) if row else None
 
     def load_pull_request(self, repository: str, number: int) -> list[PreviewRecord]:
         wanted = select(PreviewRow).where(
@@ -120,14 +121,48 @@ class SQLStore:
             return [record_of(row) for row in session.exec(wanted.order_by(PreviewRow.project))]
 
     def list_records(self) -> list[PreviewRecord]:
+        return list(self.each_record())
+
+    def each_record(self) -> Iterator[PreviewRecord]:
         ordered = select(PreviewRow).order_by(PreviewRow.project, col(PreviewRow.number))
         with self._session() as session:
-            return [record_of(row) for row in session.exec(ordered)]
+            for row in session.exec(ordered.execution_options(yield_per=_ROWS_AT_ONCE)):
+                yield record_of(row)
 
-    def save(self, record: PreviewRecord) -> None:
+    def save(self, record: PreviewRecord, history: Sequence[HistoryEntry] = ()) -> None:
         values = values_of_preview(record) | {"updated_at": self._clock.now()}
         with self._writing(self._ordinary) as connection:
-            connection.execute(_SAVE, values)
+            connection.execute(statements.SAVE, values)
+            _add_history(connection, record.key, history)
+
+    def load_wishes(self, key: PreviewKey) -> Wishes:
+        row = self._row(statements.LOAD_WISHES, key)
+        return _readable_wishes(row) if row else Wishes()
+
+    def list_wishes(self) -> Mapping[PreviewKey, Wishes]:
+        with self._session() as session:
+            rows = session.exec(select(WishesRow))
+            found = {PreviewKey(row.project, row.number): _readable_wishes(row) for row in rows}
+        return {key: wishes for key, wishes in found.items() if wishes != Wishes()}
+
+    def save_wishes(
+        self, key: PreviewKey, wishes: Wishes, history: Sequence[HistoryEntry] = ()
+    ) -> None:
+        with self._writing(self._durable) as connection:
+            connection.execute(statements.SAVE_WISHES, values_of_wishes(key, wishes))
+            _add_history(connection, key, history)
+
+    def history(self, key: PreviewKey) -> list[HistoryEntry]:
+        wanted = select(HistoryRow).where(
+            HistoryRow.project == key.project, HistoryRow.number == key.number
+        )
+        with self._session() as session:
+            return [entry_of(row) for row in session.exec(wanted.order_by(col(HistoryRow.id)))]
+
+    def forget(self, key: PreviewKey) -> None:
+        with self._writing(self._ordinary) as connection:
+            for statement in statements.FORGET:
+                connection.execute(statement, statements.of(key))
 
     def mark_for_fetch(self, keys: Sequence[PreviewKey]) -> None:
         with self._writing(self._ordinary) as connection:
@@ -152,7 +187,12 @@ class SQLStore:
     def record_published(self, repository: str, number: int, target: str, digest: str) -> None:
         row = {"repository": repository, "number": number, "target": target, "digest": digest}
         with self._writing(self._ordinary) as connection:
-            connection.execute(_PUBLISH, row)
+            connection.execute(statements.PUBLISH, row)
+
+    def _row(self, statement: Select[Any], key: PreviewKey) -> Row[Any] | None:
+        """Without a session, which costs three times what the reading does: every look at a preview begins here."""
+        with self._translating(), self._reading.connect() as connection:
+            return connection.execute(statement, statements.of(key)).one_or_none()
 
     @contextmanager
     def _writing(self, engine: Engine) -> Iterator[Connection]:
@@ -266,39 +306,19 @@ def _engine(
     return engine
 
 
-_DELIVERY = SQLModel.metadata.tables["delivery"]
-_PREVIEW = SQLModel.metadata.tables["preview"]
-_PUBLISHED = SQLModel.metadata.tables["published"]
+def _add_history(connection: Connection, key: PreviewKey, entries: Sequence[HistoryEntry]) -> None:
+    if entries:
+        connection.execute(
+            statements.ADD_HISTORY, [values_of_history(key, entry) for entry in entries]
+        )
+        connection.execute(statements.PRUNE_HISTORY, statements.of(key))
 
 
-def _save_statement() -> sqlite.Insert:
-    """Writes nothing when nothing changed, and never an existing row's mark."""
-    statement = sqlite.insert(_PREVIEW)
-    kept = {"project", "number", "fetch_mark"}
-    new = {c.name: statement.excluded[c.name] for c in _PREVIEW.columns if c.name not in kept}
-    differs = [_PREVIEW.c[n].is_distinct_from(new[n]) for n in new if n != "updated_at"]
-    return statement.on_conflict_do_update(
-        index_elements=_PREVIEW.primary_key, set_=new, where=or_(*differs)
-    )
-
-
-def _publish_statement() -> sqlite.Insert:
-    """The same digest again writes nothing: SQLite leaves a page alone whose content would stay what it is."""
-    statement = sqlite.insert(_PUBLISHED)
-    return statement.on_conflict_do_update(
-        index_elements=_PUBLISHED.primary_key, set_={"digest": statement.excluded["digest"]}
-    )
-
-
-_FRESH = values_of_preview(PreviewRecord(key=PreviewKey("", 0), fetch_mark=1))
-"""The row of a preview of which nothing is known but that its pull request should be read."""
-
-# Built once: to build a statement takes SQLAlchemy longer than to execute it.
-_KNOWN = select(_DELIVERY.c.guid).where(_DELIVERY.c.guid.in_(bindparam("guids", expanding=True)))
-_ACCEPT = insert(_DELIVERY)
-_PRUNE = delete(_DELIVERY).where(_DELIVERY.c.received_at < bindparam("before"))
-_MARK = sqlite.insert(_PREVIEW).on_conflict_do_update(
-    index_elements=_PREVIEW.primary_key, set_={"fetch_mark": _PREVIEW.c.fetch_mark + 1}
-)
-_SAVE = _save_statement()
-_PUBLISH = _publish_statement()
+def _readable_wishes(row: WishesRow | Row[Any]) -> Wishes:
+    """What can be read. Of the rest people must know: a pin that is forgotten lets its preview expire."""
+    wishes, unreadable = wishes_of(row)
+    if unreadable:
+        _log.warning(
+            "wishes are unreadable", preview=f"{row.project}#{row.number}", lost=unreadable
+        )
+    return wishes

@@ -2,27 +2,30 @@
 
 A change here needs a migration beside it; so does a changed meaning of a field that is kept as JSON. A JSON document
 that does not fit this version's types is forgotten rather than fatal: everything in a preview's row is found again.
+A wish is not found again so surely, so each is read by itself, and all that it needs is its times.
 """
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields
-from datetime import datetime
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, Dialect, Index, Text, TypeDecorator
+from sqlalchemy import JSON, Dialect, Index, Row, Text, TypeDecorator, text
 from sqlmodel import Field, SQLModel
 
+from previews.domain.lifetime import Anchor, Expiry, Facts, Said, Until, Wishes
 from previews.domain.preview import (
     Condition,
     Manifests,
+    Mode,
     Phase,
     PreviewKey,
     ProbeResult,
     PullRequest,
     Stage,
 )
-from previews.domain.record import Delivery, PreviewRecord
+from previews.domain.record import Delivery, Gone, HistoryEntry, PreviewRecord, Removal
 
 T = TypeVar("T")
 
@@ -75,6 +78,44 @@ class PreviewRow(SQLModel, table=True):
     conditions: list[dict[str, Any]] = Field(sa_type=JSON)
     updated_at: datetime
     """When the record last changed: for people who read the table."""
+    facts: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
+    expiry: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
+    queued_since: datetime | None
+    manifests_since: datetime | None
+    is_rewritten: bool = Field(sa_column_kwargs={"server_default": text("0")})
+    removal: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
+
+
+class WishesRow(SQLModel, table=True):
+    """A column for each field of Wishes, in JSON."""
+
+    __tablename__ = "wishes"
+
+    project: str = Field(primary_key=True, sa_type=Text)
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    pin: str | None = Field(sa_type=Text)
+    extension: str | None = Field(sa_type=Text)
+    sleep: str | None = Field(sa_type=Text)
+    wake: str | None = Field(sa_type=Text)
+    redeploy: str | None = Field(sa_type=Text)
+    removal: str | None = Field(sa_type=Text)
+    eviction: str | None = Field(sa_type=Text)
+    confirmation: str | None = Field(sa_type=Text)
+    active_at: str | None = Field(sa_type=Text)
+
+
+class HistoryRow(SQLModel, table=True):
+    __tablename__ = "history"
+    __table_args__ = (Index("history_preview", "project", "number"),)
+
+    id: int = Field(primary_key=True)
+    """Rises: the order in which entries were written."""
+    project: str = Field(sa_type=Text)
+    number: int
+    at: datetime
+    actor: str = Field(sa_type=AnyText)
+    action: str = Field(sa_type=AnyText)
+    detail: str = Field(sa_type=AnyText)
 
 
 class PublishedRow(SQLModel, table=True):
@@ -93,9 +134,13 @@ def to_json(value: object) -> str:
 
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
-        return value.isoformat()
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, Mapping):
         return dict(value)
+    if is_dataclass(value):
+        return _document(value)
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
@@ -129,18 +174,41 @@ def values_of_preview(record: PreviewRecord) -> dict[str, Any]:
         "message": record.message,
         "failed": record.failed,
         "conditions": [_document(condition) for condition in record.conditions],
+        "facts": _document(record.facts) if record.facts else None,
+        "expiry": _document(record.expiry) if record.expiry else None,
+        "queued_since": record.queued_since,
+        "manifests_since": record.manifests_since,
+        "is_rewritten": record.is_rewritten,
+        "removal": _document(record.removal) if record.removal else None,
     }
 
 
-def record_of(row: PreviewRow) -> PreviewRecord:
+def values_of_wishes(key: PreviewKey, wishes: Wishes) -> dict[str, Any]:
+    """The row of a preview's wishes, by column."""
+    said = {name: None if wish is None else to_json(wish) for name, wish in _named(wishes)}
+    return {"project": key.project, "number": key.number} | said
+
+
+def values_of_history(key: PreviewKey, entry: HistoryEntry) -> dict[str, Any]:
+    """The row of one line of a preview's history, by column."""
+    return {"project": key.project, "number": key.number} | _document(entry)
+
+
+def record_of(row: PreviewRow | Row[Any]) -> PreviewRecord:
     """The record in a row."""
     conditions = [_fitting(_condition, document) for document in row.conditions]
     return PreviewRecord(
         key=PreviewKey(row.project, row.number),
         fetch_mark=row.fetch_mark,
-        pull_request=_fitting(PullRequest, row.pull_request),
+        pull_request=_fitting(_pull_request, row.pull_request),
         head_since=row.head_since,
+        facts=_fitting(_facts, row.facts),
+        expiry=_fitting(_expiry, row.expiry),
+        queued_since=row.queued_since,
         manifests=_fitting(_manifests, row.manifests),
+        manifests_since=row.manifests_since,
+        is_rewritten=row.is_rewritten,
+        removal=_fitting(_removal, row.removal),
         probed_digest=row.probed_digest,
         probe_result=_fitting(ProbeResult, row.probe_result),
         phase=_fitting(Phase, {"value": row.phase}) or Phase.PROVISIONING,
@@ -151,8 +219,30 @@ def record_of(row: PreviewRow) -> PreviewRecord:
     )
 
 
+def wishes_of(row: WishesRow | Row[Any]) -> tuple[Wishes, list[str]]:
+    """The wishes in a row, and the names of those that cannot be read."""
+    read: dict[str, Any] = {}
+    unreadable: list[str] = []
+    for name, build in _WISHES.items():
+        said = getattr(row, name)
+        try:
+            read[name] = None if said is None else build(json.loads(said))
+        except (TypeError, ValueError, KeyError, OverflowError):
+            unreadable.append(name)
+    return Wishes(**read), unreadable
+
+
+def entry_of(row: HistoryRow) -> HistoryEntry:
+    """The line in a row."""
+    return HistoryEntry(at=row.at, actor=row.actor, action=row.action, detail=row.detail)
+
+
 def _document(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    return dict(_named(value))
+
+
+def _named(value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - any dataclass
+    return [(field.name, getattr(value, field.name)) for field in fields(value)]
 
 
 def _fitting(build: Callable[..., T], document: dict[str, Any] | None) -> T | None:
@@ -160,13 +250,81 @@ def _fitting(build: Callable[..., T], document: dict[str, Any] | None) -> T | No
         return None
     try:
         return build(**document)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, KeyError, OverflowError):
         return None
 
 
-def _manifests(*, stage: str, **rest: Any) -> Manifests:  # noqa: ANN401 - what JSON holds
-    return Manifests(stage=Stage(stage), **rest)
+def _pull_request(*, labels: list[str] | None = None, **rest: Any) -> PullRequest:  # noqa: ANN401 - what JSON holds
+    return PullRequest(labels=tuple(labels or ()), **rest)
+
+
+def _manifests(*, stage: str, mode: str = Mode.AWAKE, **rest: Any) -> Manifests:  # noqa: ANN401 - what JSON holds
+    return Manifests(stage=Stage(stage), mode=Mode(mode), **rest)
 
 
 def _condition(*, since: str, **rest: Any) -> Condition:  # noqa: ANN401 - what JSON holds
-    return Condition(since=datetime.fromisoformat(since), **rest)
+    return Condition(since=_moment(since), **rest)
+
+
+def _facts(
+    *,
+    created_at: str,
+    pushed_at: str,
+    expired_at: str | None = None,
+    asleep: dict[str, Any] | None = None,
+) -> Facts:
+    return Facts(
+        created_at=_moment(created_at),
+        pushed_at=_moment(pushed_at),
+        expired_at=_moment(expired_at) if expired_at else None,
+        asleep=_said(asleep) if asleep else None,
+    )
+
+
+def _expiry(*, at: str, anchor: str, anchored_at: str, ttl: float, **rest: Any) -> Expiry:  # noqa: ANN401 - what JSON holds
+    return Expiry(
+        at=_moment(at),
+        anchor=Anchor(anchor),
+        anchored_at=_moment(anchored_at),
+        ttl=timedelta(seconds=ttl),
+        **rest,
+    )
+
+
+def _removal(
+    *,
+    started_at: str,
+    gone: list[dict[str, str]],
+    finished_at: str | None = None,
+    **rest: Any,  # noqa: ANN401 - what JSON holds
+) -> Removal:
+    return Removal(
+        started_at=_moment(started_at),
+        gone=tuple(Gone(each["kind"], each["name"], _moment(each["at"])) for each in gone),
+        finished_at=_moment(finished_at) if finished_at else None,
+        **rest,
+    )
+
+
+def _said(document: dict[str, Any]) -> Said:
+    return Said(_moment(document["at"]), str(document.get("by", "")))
+
+
+def _until(document: dict[str, Any]) -> Until:
+    until, at = _moment(document["until"]), _moment(document["at"])
+    return Until(until, at, str(document.get("by", "")))
+
+
+def _moment(said: str) -> datetime:
+    moment = datetime.fromisoformat(said)
+    if moment.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return moment
+
+
+_WISHES: dict[str, Callable[[Any], object]] = {
+    "pin": _until,
+    "extension": _until,
+    **dict.fromkeys(("sleep", "wake", "redeploy", "removal", "eviction", "confirmation"), _said),
+    "active_at": _moment,
+}

@@ -9,9 +9,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from previews.domain.duration import format_duration
+from previews.domain.lifetime import Anchor, EndCause
 from previews.domain.naming import short_sha
-from previews.domain.preview import Phase
+from previews.domain.preview import HeadSha, Phase
 from previews.domain.record import CommitStatus, Feedback, PreviewRecord, StatusState
 
 DESCRIPTION_LENGTH_MAX = 140
@@ -50,39 +53,59 @@ def feedback(instance: str, subjects: Sequence[Subject]) -> Feedback | None:
     )
 
 
+_ANSWERING = {Phase.LIVE, Phase.ASLEEP, Phase.WAKING}
+"""A visitor of its address gets it, at once or after a while."""
+_SLEEPING = {Phase.ASLEEP, Phase.WAKING}
+_OVER = {Phase.REMOVED, Phase.EXPIRED, Phase.BLOCKED}
+
 _HEADLINES = {
     Phase.BLOCKED: "No preview",
+    Phase.QUEUED: "Waiting for its turn",
     Phase.WAITING_FOR_IMAGE: "Waiting for the image",
     Phase.PROVISIONING: "Provisioning",
     Phase.DEPLOYING: "Deploying",
     Phase.LIVE: "Live",
     Phase.DEGRADED: "Not working",
+    Phase.ASLEEP: "Asleep",
+    Phase.WAKING: "Waking up",
+    Phase.EXPIRED: "Preview taken down",
     Phase.REMOVING: "Removing",
     Phase.REMOVED: "Preview removed",
 }
 
 
+_FINAL = {Phase.LIVE, Phase.ASLEEP, Phase.WAKING, Phase.EXPIRED, Phase.REMOVED, Phase.BLOCKED}
+"""Nothing is wrong with the pull request, and nothing has to be waited for: a visit wakes what sleeps."""
+
+
 def commit_status(subject: Subject) -> CommitStatus:
     """The one line beside the commit. Every pending status ends in one that is not."""
     record = subject.record
-    match record.phase:
-        case Phase.LIVE | Phase.REMOVED:
-            state = StatusState.SUCCESS
-        case Phase.DEGRADED:
-            state = StatusState.FAILURE
-        case Phase.BLOCKED:
-            # By policy there is nothing wrong with the pull request.
-            state = StatusState.FAILURE if record.failed else StatusState.SUCCESS
-        case _:
-            state = StatusState.FAILURE if record.failed else StatusState.PENDING
+    if record.failed or record.phase is Phase.DEGRADED:
+        state = StatusState.FAILURE
+    else:
+        state = StatusState.SUCCESS if record.phase in _FINAL else StatusState.PENDING
     headline = _HEADLINES[record.phase]
-    if record.phase not in {Phase.LIVE, Phase.REMOVED} and record.message:
+    if record.phase in _SLEEPING and not record.failed:
+        # One line for both: each further one counts against what a forge takes for a commit.
+        headline = "Asleep while nobody visits it: open it to wake it up"
+    elif record.phase not in {Phase.LIVE, Phase.REMOVED} and record.message:
         headline = f"{headline}: {record.message}"
     return CommitStatus(
         context=f"preview/{record.key.project}",
         state=state,
         description=_cut(plain(headline), DESCRIPTION_LENGTH_MAX),
-        target_url=subject.url if record.phase is Phase.LIVE else "",
+        target_url=subject.url if record.phase in _ANSWERING else "",
+    )
+
+
+def superseded(status: CommitStatus, by: HeadSha) -> CommitStatus:
+    """What an older commit is left with, whose preview was not live yet when the next one came."""
+    return CommitStatus(
+        context=status.context,
+        state=StatusState.FAILURE,
+        description=f"Superseded by {short_sha(by)} before it was live",
+        target_url="",
     )
 
 
@@ -96,7 +119,8 @@ def comment(marker: str, subjects: Sequence[Subject]) -> str:
                 {
                     "project": s.record.key.project,
                     "phase": s.record.phase,
-                    "url": s.url if s.record.phase is Phase.LIVE else None,
+                    "url": s.url if s.record.phase in _ANSWERING else None,
+                    "expires_at": s.record.expiry.at.isoformat() if s.record.expiry else None,
                     "head_sha": s.record.pull_request.head_sha if s.record.pull_request else None,
                 }
                 for s in subjects
@@ -106,7 +130,7 @@ def comment(marker: str, subjects: Sequence[Subject]) -> str:
     return (
         f"{marker}\n### Preview\n\n"
         "| Project | Status | Preview | Commit |\n| --- | --- | --- | --- |\n"
-        f"{rows}\n\n<!-- previews-json: {machine} -->\n"
+        f"{rows}\n{_notes(subjects)}\n<!-- previews-json: {machine} -->\n"
     )
 
 
@@ -115,9 +139,76 @@ def _row(subject: Subject) -> str:
     status = f"**{_HEADLINES[record.phase]}**"
     if record.message and record.phase is not Phase.LIVE:
         status += f"<br>{escape(_cut(plain(record.message), _CELL_LENGTH_MAX))}"
-    link = f"[{subject.url}]({subject.url})" if record.phase is Phase.LIVE else ""
+    link = f"[{subject.url}]({subject.url})" if record.phase in _ANSWERING else ""
     commit = f"`{short_sha(record.pull_request.head_sha)}`" if record.pull_request else ""
     return f"| {record.key.project} | {status} | {link} | {commit} |"
+
+
+def _notes(subjects: Sequence[Subject]) -> str:
+    """Below the table: how long each preview lives, and what its removal left."""
+    notes = [note for subject in subjects for note in (_expiry(subject), _receipt(subject)) if note]
+    return "".join(f"\n{note}\n" for note in notes)
+
+
+_ANCHORS = {
+    Anchor.CREATION: "it was made",
+    Anchor.LAST_PUSH: "the last push",
+    Anchor.LAST_ACTIVITY: "the last visit",
+}
+
+
+def _expiry(subject: Subject) -> str:
+    record, expiry = subject.record, subject.record.expiry
+    if expiry is None or record.phase in _OVER:
+        return ""
+    name = record.key.project
+    ttl, anchor = format_duration(expiry.ttl), _ANCHORS[expiry.anchor]
+    if expiry.pinned_by:
+        why = f"pinned by {escape(plain(expiry.pinned_by))}"
+    elif expiry.extended_by:
+        why = f"extended by {escape(plain(expiry.extended_by))}"
+    else:
+        why = f"{ttl} after {anchor}"
+    sign = "⚠️ **" if expiry.is_near else ""
+    end = "**" if expiry.is_near else ""
+    return f"{sign}{name} expires on {_moment(expiry.at)}{end} ({why})."
+
+
+_CAUSES = {
+    "PullRequestClosed": "the pull request was closed",
+    "ForksAreOff": "previews of forks are off",
+    EndCause.EXPIRED: "its time was over",
+    EndCause.EVICTED: "it slept, and another needed its place",
+    EndCause.REMOVED: "somebody asked for it",
+    "Drained": "its project was taken out of the configuration",
+    "DeletedByAnotherHand": "somebody deleted it in the cluster",
+}
+
+
+def _receipt(subject: Subject) -> str:
+    record, removal = subject.record, subject.record.removal
+    if removal is None or removal.finished_at is None or record.phase not in _OVER:
+        return ""
+    lines = [f"| {gone.kind} | `{gone.name}` | {gone.at:%H:%M:%S} |" for gone in removal.gone]
+    name, checked = record.key.project, _moment(removal.finished_at)
+    why = _CAUSES.get(removal.cause, escape(plain(removal.cause)))
+    return "\n".join(
+        (
+            f"<details><summary>{name}: nothing is left (checked {checked})</summary>",
+            "",
+            f"Removed because {why}, from {_moment(removal.started_at)} on.",
+            "",
+            "| What | Name | Found gone (UTC) |",
+            "| --- | --- | --- |",
+            *lines,
+            "",
+            "</details>",
+        )
+    )
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def plain(text: str) -> str:

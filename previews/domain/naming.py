@@ -99,6 +99,14 @@ def key_of_folder(folder: str) -> PreviewKey | None:
             return None
 
 
+def number_in_host(host: str, pattern: str, project: str) -> int | None:
+    """The pull request's number in a host that `pattern` makes for a project; None if it makes no such host."""
+    before, after = _around_number(pattern, project)
+    number = host.removeprefix(before).removesuffix(after)
+    fits = host == f"{before}{number}{after}" and re.fullmatch(r"[1-9][0-9]{0,9}", number)
+    return int(number) if fits else None
+
+
 def fill(pattern: str, *, key: PreviewKey, head_sha: HeadSha, host: str) -> str:
     """Put a preview's own values into a configured pattern such as `pr-{number}-{short_sha}`."""
     return pattern.format(

@@ -1,196 +1,87 @@
 """Decides. `plan` is pure, and the only place where it is said what should happen to a preview.
 
-Read it from top to bottom as a preview's life: closed or blocked previews are removed in stages; an open one waits for
-its image, is written to Git, deployed by Argo CD, and asked at its URL. Green means all of it (docs/architecture.md).
+Read it from top to bottom as a preview's life: one that may not be there is removed in stages; another waits for its
+place and its image, is written to Git, deployed by Argo CD, and asked at its URL; nobody visits it, and it sleeps.
+Green means all of it (docs/architecture.md).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from previews.domain.preview import (
-    Application,
-    Condition,
-    Image,
-    Manifests,
-    Namespace,
-    Phase,
-    PreviewKey,
-    ProbeResult,
-    PullRequest,
-    Stage,
+from previews.domain.caps import Place
+from previews.domain.lifetime import MANAGER
+from previews.domain.observation import (
+    LOOK_AGAIN_SECONDS,
+    LOOK_AGAIN_SLOWLY_SECONDS,
+    NUDGE_AFTER_SECONDS,
+    NUDGES_END_AFTER_SECONDS,
+    Deadlines,
+    Fact,
+    Observation,
+    Plan,
+)
+from previews.domain.preview import Application, Image, Mode, Phase, PullRequest, Stage
+from previews.domain.removal import (
+    Departure,
+    hold,
+    is_being_removed,
+    is_root_blind,
+    is_there,
+    remove,
 )
 
-APPLICATION_FILE = "application.yaml"
-"""The file of a preview's folder that Stage.NAMESPACE leaves out."""
-LOOK_AGAIN_SECONDS = 1.0
-"""While something is under way that no watch reports: an image, an answer of the URL."""
-LOOK_AGAIN_SLOWLY_SECONDS = 30.0
-"""When it has been under way for longer than it should."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadlines:
-    """How long a preview may take before its pending status becomes a failure. It is still waited for."""
-
-    image: timedelta
-    deploy: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """The facts that a decision rests on, all read after the event that asked for it."""
-
-    key: PreviewKey
-    image: Image | None
-    """Of this head_sha, if the registry has it; unused for a project without an image."""
-    needs_image: bool
-    manifests: Manifests | None
-    """What was last decided to be in Git."""
-    pushed: bool
-    """Whether Git has exactly `manifests`."""
-    git_problem: str
-    """Why nothing can be written to Git at present."""
-    files_in_git: frozenset[str]
-    """The names of the preview's files at the branch's tip."""
-    files_in_use: frozenset[str]
-    """The preview's files in commits that Argo CD still works from: it may yet create what Git no longer has."""
-    application: Application | None
-    namespace: Namespace | None
-    app_project_exists: bool
-    probe_result: ProbeResult | None
-    """Of these manifests, since Argo CD finished with them."""
-    head_since: datetime
-    conditions: tuple[Condition, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """A condition as decided; the record adds since when."""
-
-    type: str
-    status: bool
-    reason: str
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What to show, and what to do next."""
-
-    phase: Phase
-    reason: str
-    message: str
-    facts: tuple[Fact, ...]
-    stage: Stage | None = None
-    """What should be in Git; None leaves it as it is."""
-    probe: bool = False
-    end_operation: bool = False
-    failed: bool = False
-    """Whether the commit status should say failure rather than pending."""
-    look_again_after_seconds: float | None = None
-
-
-def plan(pull_request: PullRequest, seen: Observation, now: datetime, deadlines: Deadlines) -> Plan:
-    """Decide what happens to one preview."""
+def plan(
+    leaving: Departure | None,
+    pull_request: PullRequest,
+    seen: Observation,
+    now: datetime,
+    deadlines: Deadlines,
+) -> Plan:
+    """Decide what happens to one preview. `leaving` is what `departure` said."""
+    if leaving is not None:
+        return plan_removal(leaving, seen)
     if foreign := _foreign_object(seen):
+        return foreign
+    if is_being_removed(seen):
+        again = "reopened: the new preview starts when the old one is gone"
+        return remove(Departure("Reopened", again, MANAGER, Phase.REMOVED), seen)
+    if seen.place is not None and not is_there(seen):
         return Plan(
-            phase=Phase.BLOCKED,
-            reason="NotOurs",
-            message=foreign,
+            phase=Phase.QUEUED,
+            reason="Queued",
+            message=_queued(seen.place),
             facts=(),
-            failed=True,
-            # No watch tells of what is not ours.
             look_again_after_seconds=LOOK_AGAIN_SLOWLY_SECONDS,
         )
-    if not pull_request.is_open:
-        return _remove(seen, "pull request closed")
-    if pull_request.from_fork:
-        return _block(seen, "ForksAreOff", "previews of forks are off on this server")
-    if _is_being_removed(seen):
-        return _remove(seen, "reopened: the new preview starts when the old one is gone")
     return _deploy(pull_request, seen, now, deadlines)
 
 
-def _foreign_object(seen: Observation) -> str:
+def plan_removal(leaving: Departure, seen: Observation) -> Plan:
+    """Decide what happens to a preview that may not be there."""
+    if foreign := _foreign_object(seen):
+        return foreign
+    return hold(leaving, seen) if seen.is_held else remove(leaving, seen)
+
+
+def _queued(place: Place) -> str:
+    return f"number {place.number} in the queue: there are {place.full} already"
+
+
+def _foreign_object(seen: Observation) -> Plan | None:
     for kind, found in (("Application", seen.application), ("Namespace", seen.namespace)):
         if found is not None and found.owner != seen.key:
-            return f"{kind} {found.name} exists already and does not carry this preview's labels"
-    return ""
-
-
-def _is_being_removed(seen: Observation) -> bool:
-    return bool(
-        (seen.application and seen.application.deleting)
-        or (seen.namespace and seen.namespace.deleting)
-        or (seen.manifests and seen.manifests.stage is not Stage.WHOLE and not _is_gone(seen))
-    )
-
-
-def _is_gone(seen: Observation) -> bool:
-    return not (
-        seen.application
-        or seen.namespace
-        or seen.app_project_exists
-        or seen.files_in_git
-        or seen.files_in_use
-    )
-
-
-def _block(seen: Observation, reason: str, message: str) -> Plan:
-    """A pull request that may have no preview; one that it had before goes."""
-    if not _is_gone(seen):
-        return _remove(seen, message)
-    return Plan(phase=Phase.BLOCKED, reason=reason, message=message, facts=())
-
-
-def _remove(seen: Observation, why: str) -> Plan:
-    """The phases of removal, each entered only when the one before is proven."""
-    application, namespace = seen.application, seen.namespace
-    facts = (
-        Fact(type="ApplicationGone", status=application is None, reason="Observed"),
-        Fact(type="NamespaceGone", status=namespace is None, reason="Observed"),
-    )
-    if _is_gone(seen):
-        return Plan(
-            phase=Phase.REMOVED,
-            reason="NothingLeft",
-            message="Application, namespace, AppProject and files in Git are gone",
-            facts=(*facts, Fact(type="Removed", status=True, reason="NothingLeft")),
-            stage=Stage.NOTHING,
-        )
-    if application is not None or APPLICATION_FILE in seen.files_in_git | seen.files_in_use:
-        return Plan(
-            phase=Phase.REMOVING,
-            reason="EndingTheWorkload",
-            message=_joined(why, application.problems if application else ()),
-            facts=facts,
-            stage=Stage.NAMESPACE,
-            end_operation=_blocks_its_deletion(application),
-            look_again_after_seconds=(
-                LOOK_AGAIN_SECONDS if application is None else LOOK_AGAIN_SLOWLY_SECONDS
-            ),
-        )
-    return Plan(
-        phase=Phase.REMOVING,
-        reason="RemovingTheNamespace",
-        message=_joined(why, namespace.problems if namespace else ()),
-        facts=facts,
-        stage=Stage.NOTHING,
-        look_again_after_seconds=(
-            LOOK_AGAIN_SECONDS if namespace is None else LOOK_AGAIN_SLOWLY_SECONDS
-        ),
-    )
-
-
-def _blocks_its_deletion(application: Application | None) -> bool:
-    return bool(
-        application and application.deleting and application.operation_phase in {"Running", "Error"}
-    )
-
-
-def _joined(why: str, problems: tuple[str, ...]) -> str:
-    return "; ".join((why, *problems))
+            return Plan(
+                phase=Phase.BLOCKED,
+                reason="NotOurs",
+                message=f"{kind} {found.name} exists already and does not carry this preview's labels",
+                facts=(),
+                failed=True,
+                # No watch tells of what is not ours.
+                look_again_after_seconds=LOOK_AGAIN_SLOWLY_SECONDS,
+            )
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +98,22 @@ class _Rung:
 def _deploy(
     pull_request: PullRequest, seen: Observation, now: datetime, deadlines: Deadlines
 ) -> Plan:
+    mode = wanted_mode(seen)
     facts: list[Fact] = []
-    for rung in _rungs(pull_request, seen):
+    for rung in _rungs(pull_request, seen, mode):
         if rung.problem is not None:
             return _wait_for(rung, facts, seen, now, deadlines)
         facts.append(Fact(type=rung.condition, status=True, reason="Met"))
+    if mode is Mode.WARMING:
+        return Plan(
+            phase=Phase.WAKING,
+            reason="OpeningTheHost",
+            message="its pods answer",
+            facts=tuple(facts),
+            stage=Stage.WHOLE,
+        )
+    if mode is Mode.ASLEEP:
+        return _asleep(seen, tuple(facts))
     return Plan(
         phase=Phase.LIVE,
         reason="Live",
@@ -221,7 +123,40 @@ def _deploy(
     )
 
 
-def _rungs(pull_request: PullRequest, seen: Observation) -> Iterator[_Rung]:
+def wanted_mode(seen: Observation) -> Mode:
+    """Asleep in one step, awake in two: its host is claimed only when its pods answer, so nobody sees an error."""
+    if seen.sleep is not None:
+        return Mode.ASLEEP
+    if seen.manifests is None or seen.manifests.stage is not Stage.WHOLE:
+        return Mode.AWAKE
+    if seen.manifests.mode is Mode.ASLEEP:
+        return Mode.ASLEEP if seen.place else Mode.WARMING
+    return seen.manifests.mode
+
+
+def _asleep(seen: Observation, facts: tuple[Fact, ...]) -> Plan:
+    why = seen.sleep.by if seen.sleep else ""
+    if seen.place:
+        return Plan(
+            phase=Phase.ASLEEP,
+            reason="Queued",
+            message=f"it is to wake up; {_queued(seen.place)}",
+            facts=facts,
+            stage=Stage.WHOLE,
+            mode=Mode.ASLEEP,
+            look_again_after_seconds=LOOK_AGAIN_SLOWLY_SECONDS,
+        )
+    return Plan(
+        phase=Phase.ASLEEP,
+        reason="Asleep",
+        message=why,
+        facts=facts,
+        stage=Stage.WHOLE,
+        mode=Mode.ASLEEP,
+    )
+
+
+def _rungs(pull_request: PullRequest, seen: Observation, mode: Mode) -> Iterator[_Rung]:
     """What green means, in the order in which it comes true. Asked no further than the first that is not met."""
     if seen.needs_image:
         missing = ("NoImage", "the registry does not have this commit's image yet")
@@ -231,6 +166,7 @@ def _rungs(pull_request: PullRequest, seen: Observation) -> Iterator[_Rung]:
         manifests is not None
         and manifests.stage is Stage.WHOLE
         and manifests.head_sha == pull_request.head_sha
+        and manifests.mode is mode
     )
     in_git = decided and seen.pushed
     unwritten = ("WritingToGit", seen.git_problem)
@@ -241,8 +177,12 @@ def _rungs(pull_request: PullRequest, seen: Observation) -> Iterator[_Rung]:
         return
     yield _Rung("Applied", Phase.PROVISIONING)
     yield _Rung("Synced", Phase.DEPLOYING, _not_synced(application))
+    if mode is Mode.ASLEEP:
+        return
     image = seen.image if seen.needs_image else None
     yield _Rung("Healthy", Phase.DEPLOYING, _not_healthy(application, image))
+    if mode is Mode.WARMING:
+        return
     result = seen.probe_result
     silent = ("URLDoesNotAnswer", result.detail if result else "")
     yield _Rung("Answering", Phase.DEPLOYING, None if result and result.answered else silent)
@@ -274,6 +214,7 @@ def _wait_for(
     rung: _Rung, facts: list[Fact], seen: Observation, now: datetime, deadlines: Deadlines
 ) -> Plan:
     """Something between the commit and the answer is not there yet, or not any more."""
+    mode = wanted_mode(seen)
     reason, message = rung.problem or ("", "")
     for_image = rung.phase is Phase.WAITING_FOR_IMAGE
     allowed = deadlines.image if for_image else deadlines.deploy
@@ -284,16 +225,53 @@ def _wait_for(
         message = f"{message}; {so_far}" if message else so_far
     failed = late or reason in _FAILED_REASONS
     polled = for_image or rung.condition == "Answering"
+    rests, nudge = _rests(rung, seen, now)
     return Plan(
-        phase=Phase.DEGRADED if failed and not for_image else rung.phase,
+        phase=Phase.DEGRADED if failed and not for_image else _shown(rung, seen, mode),
         reason=reason,
         message=message,
         facts=(*facts, Fact(type=rung.condition, status=False, reason=reason, message=message)),
         stage=None if for_image else Stage.WHOLE,
+        mode=mode,
         probe=rung.condition == "Answering",
         failed=failed,
-        look_again_after_seconds=(_patience(waited) if polled else LOOK_AGAIN_SLOWLY_SECONDS),
+        refresh=nudge,
+        refresh_root=rung.condition == "Applied" and is_root_blind(seen),
+        look_again_after_seconds=(
+            _patience(waited)
+            if polled
+            else NUDGE_AFTER_SECONDS
+            if rests
+            else LOOK_AGAIN_SLOWLY_SECONDS
+        ),
     )
+
+
+def _rests(rung: _Rung, seen: Observation, now: datetime) -> tuple[bool, bool]:
+    """Whether Argo CD has nothing under way although it is not done, and whether it should be told to look again.
+
+    It writes what it found out once: if the API server was away just then, the Application shows the past until Argo
+    CD looks again, which it does every few minutes. So does one that came before its AppProject was known.
+    """
+    application = seen.application
+    if rung.condition != "Synced" or application is None:
+        return False, False
+    if application.operation_phase in {"Running", "Terminating"}:
+        return False, False
+    since = {(c.type, c.status): c.since for c in seen.conditions}.get((rung.condition, False), now)
+    rested = (now - since).total_seconds()
+    return True, NUDGE_AFTER_SECONDS <= rested <= NUDGES_END_AFTER_SECONDS
+
+
+def _shown(rung: _Rung, seen: Observation, mode: Mode) -> Phase:
+    """Falling asleep and waking are told apart from a deployment."""
+    if rung.phase is Phase.WAITING_FOR_IMAGE:
+        return rung.phase
+    if mode is Mode.ASLEEP:
+        return Phase.ASLEEP
+    if mode is Mode.WARMING or seen.was in {Phase.ASLEEP, Phase.WAKING}:
+        return Phase.WAKING
+    return rung.phase
 
 
 def _patience(waited: timedelta) -> float:
@@ -304,10 +282,12 @@ def _patience(waited: timedelta) -> float:
 def _waiting_since(rung: _Rung, seen: Observation) -> datetime:
     """What a deadline counts from.
 
-    That is when there was everything that a deployment needs: the image if there is one, else the commit. A preview
-    that was live with these manifests counts from its own failure instead.
+    That is the commit for its image, and for the rest when it was decided what to deploy. A preview that was live with
+    these manifests counts from its own failure instead.
     """
-    since = {(c.type, c.status): c.since for c in seen.conditions}
+    if rung.phase is Phase.WAITING_FOR_IMAGE:
+        return seen.head_since
     if seen.probe_result is not None and seen.probe_result.answered:
+        since = {(c.type, c.status): c.since for c in seen.conditions}
         return since.get((rung.condition, False), datetime.max.replace(tzinfo=UTC))
-    return max(seen.head_since, since.get(("ImageFound", True), seen.head_since))
+    return seen.manifests_since or seen.head_since

@@ -4,24 +4,26 @@ All of them raise TransientError when the outside system cannot be asked now, an
 way that asking again will not change. None ever stands for "I could not find out": it means a proven absence.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event
 from typing import Protocol
 
+from previews.domain.inventory import OwnedObject
+from previews.domain.lifetime import Wishes
 from previews.domain.preview import (
     Application,
     HeadSha,
     Image,
     Manifests,
+    Mode,
     Namespace,
     PreviewKey,
     ProbeResult,
     PullRequest,
-    Stage,
 )
-from previews.domain.record import CommitStatus, Delivery, PreviewRecord
+from previews.domain.record import CommitStatus, Delivery, HistoryEntry, PreviewRecord
 from previews.errors import TransientError
 
 
@@ -69,7 +71,7 @@ class PushRejectedError(TransientError):
 
 
 class GitOpsRepository(Protocol):
-    """One branch of the GitOps repository. Used by one thread, but for `files_at`."""
+    """One branch of the GitOps repository. Used by one thread, but for `files_at` and `read_file`."""
 
     def fetch(self) -> Tree:
         """The branch's tip as the server has it now."""
@@ -89,13 +91,20 @@ class GitOpsRepository(Protocol):
         """
         ...
 
+    def read_file(self, commit: str, path: str) -> str | None:
+        """The text of a file below our folder; None when that commit has no such file. Safe from any thread.
+
+        Raises TransientError for a commit that the server does not know, StalledError for what is no text.
+        """
+        ...
+
     def blob_id(self, text: str) -> str:
         """The id that Git gives a file of this text."""
         ...
 
 
 class Cluster(Protocol):
-    """Kubernetes and Argo CD. The manager reads; all that it writes is two requests to Argo CD."""
+    """Kubernetes and Argo CD. The manager reads; it makes two requests of Argo CD, and deletes what was left behind."""
 
     def watch(self, on_change: Callable[[PreviewKey], None], stop: Event) -> None:
         """Keep what follows up to date until `stop` is set, calling back for each preview that changed. Blocks."""
@@ -137,6 +146,17 @@ class Cluster(Protocol):
         """End a sync that is running or being retried: Argo CD deletes nothing while it retries."""
         ...
 
+    def owned_objects(self) -> list[OwnedObject]:
+        """Everything in the cluster that carries our instance's label, read now, by lists that are complete."""
+        ...
+
+    def delete_object(self, found: OwnedObject) -> bool:
+        """Delete this very object, if it is still the one that was found: same UID, same labels, not being deleted.
+
+        False, and nothing happens, if it is not. What holds it, a finalizer above all, goes on holding it.
+        """
+        ...
+
 
 class Registry(Protocol):
     def find_image(self, repository: str, tag: str) -> Image | None:
@@ -150,12 +170,35 @@ class Prober(Protocol):
         ...
 
 
+class Traffic(Protocol):
+    """What the ingress controller counts."""
+
+    def requests(self, namespaces: Collection[str]) -> Mapping[str, int]:
+        """Requests that it has served for each namespace since it started, our own probes among them.
+
+        A namespace that it does not name has none. Counts that begin anew do so because the controller did.
+        """
+        ...
+
+
 class Renderer(Protocol):
     """Desired files, as pure functions of the configuration and the pull request. Same input, same bytes."""
 
     def render_preview(
-        self, pull_request: PullRequest, key: PreviewKey, stage: Stage
-    ) -> Manifests: ...
+        self,
+        pull_request: PullRequest,
+        key: PreviewKey,
+        *,
+        mode: Mode = Mode.AWAKE,
+        redeployed_at: str = "",
+        annotations: Mapping[str, str] | None = None,
+    ) -> Manifests:
+        """The files of a whole preview."""
+        ...
+
+    def read_annotations(self, namespace_file: str) -> Mapping[str, str]:
+        """What a namespace file in Git says of its preview's lifetime; nothing if it does not read as one."""
+        ...
 
     def render_shard(self, shard: str) -> Mapping[str, str]:
         """The shard's root Application and its keep object, by path below our folder."""
@@ -180,8 +223,34 @@ class Store(Protocol):
 
     def list_records(self) -> list[PreviewRecord]: ...
 
-    def save(self, record: PreviewRecord) -> None:
-        """Insert or replace one preview's record, but for its mark for a fresh read."""
+    def each_record(self) -> Iterator[PreviewRecord]:
+        """The same, one after the other, for whoever keeps little of each."""
+        ...
+
+    def save(self, record: PreviewRecord, history: Sequence[HistoryEntry] = ()) -> None:
+        """Insert or replace one preview's record, but for its mark for a fresh read, and add to its history."""
+        ...
+
+    def load_wishes(self, key: PreviewKey) -> Wishes:
+        """What was asked for; nothing is known of most previews."""
+        ...
+
+    def list_wishes(self) -> Mapping[PreviewKey, Wishes]:
+        """Of every preview of which anything was asked."""
+        ...
+
+    def save_wishes(
+        self, key: PreviewKey, wishes: Wishes, history: Sequence[HistoryEntry] = ()
+    ) -> None:
+        """Keep what was asked for, and who asked, in one durable transaction."""
+        ...
+
+    def history(self, key: PreviewKey) -> list[HistoryEntry]:
+        """Oldest first."""
+        ...
+
+    def forget(self, key: PreviewKey) -> None:
+        """Drop everything about one preview but deliveries, in one transaction. Nothing happens if it is not known."""
         ...
 
     def mark_for_fetch(self, keys: Sequence[PreviewKey]) -> None:

@@ -55,17 +55,24 @@ class PullRequest:
     url: str
     from_fork: bool
     """Whether the head lies in another repository, or in one that is gone."""
+    labels: tuple[str, ...] = ()
+    """Sorted."""
 
 
 class Phase(StrEnum):
     """What people see of a preview, derived from facts by `plan` and never the truth itself."""
 
     BLOCKED = "Blocked"
+    QUEUED = "Queued"
     WAITING_FOR_IMAGE = "WaitingForImage"
     PROVISIONING = "Provisioning"
     DEPLOYING = "Deploying"
     LIVE = "Live"
     DEGRADED = "Degraded"
+    ASLEEP = "Asleep"
+    WAKING = "Waking"
+    EXPIRED = "Expired"
+    """Taken away although the pull request is open: its time was over, or somebody asked."""
     REMOVING = "Removing"
     REMOVED = "Removed"
 
@@ -79,6 +86,15 @@ class Stage(StrEnum):
     NOTHING = "Nothing"
 
 
+class Mode(StrEnum):
+    """What a whole preview runs. It falls asleep in one step and wakes in two."""
+
+    AWAKE = "Awake"
+    WARMING = "Warming"
+    """Its pods start, and its host is not claimed before they answer: visitors still see the waiting page."""
+    ASLEEP = "Asleep"
+
+
 @dataclass(frozen=True, slots=True)
 class Manifests:
     """The files of one preview, by path below the preview's folder, and the digest that they carry."""
@@ -89,6 +105,11 @@ class Manifests:
     head_sha: HeadSha | None
     """The commit whose image they deploy; None when they deploy nothing."""
     files: Mapping[str, str] = field(repr=False)
+    mode: Mode = Mode.AWAKE
+    redeployed_at: str = ""
+    """When somebody last asked for a new rollout."""
+    annotations: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What they say of the preview's lifetime. No part of the digest: to pin a preview deploys nothing."""
 
 
 @dataclass(frozen=True, slots=True)

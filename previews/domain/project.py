@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from previews.domain.caps import Caps
+from previews.domain.lifetime import LifetimePolicy
 from previews.domain.naming import Names, fill, names_of
 from previews.domain.preview import HeadSha, PreviewKey
 
@@ -18,6 +20,10 @@ class Helm:
     values: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Further Helm parameters; each value is a pattern with {number}, {head_sha}, {short_sha}, {host}, {project}."""
+    sleep_parameters: Mapping[str, str] = field(default_factory=lambda: {"replicas": "0"})
+    """What makes the chart run no pod, as Helm's `--set` reads it."""
+    hide_parameters: Mapping[str, str] = field(default_factory=lambda: {"ingress.enabled": "false"})
+    """What makes the chart claim no host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,8 @@ class Project:
     """The public address with only {host} left open: `https://{host}/`."""
     probe_path: str = "/"
     """What the probe asks for, below the address."""
+    lifetime: LifetimePolicy = field(default_factory=LifetimePolicy)
+    caps: Caps = field(default_factory=Caps)
 
     def names(self, number: int) -> Names:
         return names_of(PreviewKey(self.name, number), host_pattern=self.host_pattern)

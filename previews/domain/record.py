@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from previews.domain.lifetime import Expiry, Facts
 from previews.domain.preview import (
     Condition,
     HeadSha,
@@ -13,6 +14,44 @@ from previews.domain.preview import (
     ProbeResult,
     PullRequest,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """One thing that a preview had, and when a look at it found nothing."""
+
+    kind: str
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A removal, from its decision on. With `finished_at` it is the receipt."""
+
+    cause: str
+    """CamelCase, as a reason."""
+    by: str
+    """Who wanted it: a person, or `previews`."""
+    started_at: datetime
+    gone: tuple[Gone, ...] = ()
+    finished_at: datetime | None = None
+    """When a last look, at everything at once, found nothing left."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One line of a preview's history."""
+
+    at: datetime
+    actor: str
+    action: str
+    """CamelCase: what was asked for, or what happened."""
+    detail: str = ""
+
+
+HISTORY_KEPT = 200
+"""Entries of each preview; the oldest go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +64,20 @@ class PreviewRecord:
     pull_request: PullRequest | None = None
     head_since: datetime | None = None
     """When this head_sha was first seen: what waiting for its image is counted from."""
+    facts: Facts | None = None
+    """None until there was something to deploy for the first time."""
+    expiry: Expiry | None = None
+    """As last shown."""
+    queued_since: datetime | None = None
+    """When it began to wait for a place, or to wait until it may be awake."""
     manifests: Manifests | None = None
     """What should be in Git. None until it is decided for the first time: then what is in Git stays as it is."""
+    manifests_since: datetime | None = None
+    """When it was last decided to deploy something else: what waiting for the deployment is counted from."""
+    is_rewritten: bool = False
+    """Whether they changed for the configuration's or a template's sake alone, and are not proven good yet."""
+    removal: Removal | None = None
+    """The one that is under way, or the last one: its receipt."""
     probed_digest: str = ""
     """The manifests that `probe_result` is about."""
     probe_result: ProbeResult | None = None
@@ -36,6 +87,12 @@ class PreviewRecord:
     failed: bool = False
     """Whether the commit status says failure although more is being waited for."""
     conditions: tuple[Condition, ...] = ()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether a look found nothing of it, and nothing is on its way."""
+        never_was = self.phase is Phase.BLOCKED and self.reason == "ForksAreOff"
+        return never_was or self.phase in {Phase.REMOVED, Phase.EXPIRED}
 
 
 class StatusState(StrEnum):

@@ -2,11 +2,20 @@
 
 import threading
 
+import structlog
+
 from previews.domain.ports import Cluster
+from previews.errors import PreviewsError
 from previews.reconcile.loop import Loop
 
 STOP_SECONDS = 20.0
 """How long each thread may take to finish what it is at."""
+
+
+TRAFFIC_SECONDS = 15.0
+"""How often the ingress controller is asked who was visited."""
+
+_log = structlog.get_logger("previews.controller")
 
 
 class Controller:
@@ -19,14 +28,20 @@ class Controller:
         self._writer = threading.Thread(target=loop.writer.run, name="writer", daemon=True)
         self._watch = threading.Thread(target=self._follow_cluster, name="watch", daemon=True)
         self._resync = threading.Thread(target=self._compare, name="resync", daemon=True)
+        self._collector = threading.Thread(
+            target=loop.collector.run, args=(self._stop,), name="collector", daemon=True
+        )
+        self._traffic = threading.Thread(target=self._follow_traffic, name="traffic", daemon=True)
 
     def start(self) -> None:
         """Start every thread. What a former process left undone is found by the first resync."""
-        self._loop.publish_everything()
+        self._loop.remember()
         self._writer.start()
         self._loop.publishers.start()
         self._watch.start()
         self._resync.start()
+        self._collector.start()
+        self._traffic.start()
 
     def stop(self) -> None:
         """Finish what is being worked, push what is due, and end."""
@@ -35,12 +50,23 @@ class Controller:
         self._loop.writer.stop()
         self._writer.join(STOP_SECONDS)
         self._loop.publishers.stop(STOP_SECONDS)
-        for thread in (self._watch, self._resync):
+        for thread in (self._watch, self._resync, self._collector, self._traffic):
             thread.join(STOP_SECONDS)
 
     def _compare(self) -> None:
         # One listing confirms hundreds of pull requests that would otherwise each be read by itself.
         self._loop.resync.run(self._stop, after_first=self._loop.workers.start)
+
+    def _follow_traffic(self) -> None:
+        if self._loop.activity is None:
+            return
+        while not self._stop.wait(TRAFFIC_SECONDS):
+            try:
+                self._loop.look_at_traffic()
+            except PreviewsError as error:
+                _log.warning("traffic", reason=error.reason, message=error.message)
+            except Exception:  # noqa: BLE001 - a bug must not end the looking, or nothing would fall asleep any more
+                _log.exception("bug")
 
     def _follow_cluster(self) -> None:
         self._cluster.watch(self._loop.keys.add, self._stop)

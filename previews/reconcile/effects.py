@@ -19,13 +19,16 @@ class Effect(StrEnum):
     """All that the manager does to the world."""
 
     ACCEPT = "store.accept"
+    ACT = "store.act"
     SAVE_RECORD = "store.save"
     MARK_FOR_FETCH = "store.mark"
     CLEAR_MARK = "store.clear_mark"
+    FORGET = "store.forget"
     RECORD_PUBLISHED = "store.published"
     PUSH = "git.push"
     REFRESH_APPLICATION = "argocd.refresh"
     END_OPERATION = "argocd.end_operation"
+    COLLECT = "cluster.delete"
     SET_STATUS = "forge.set_status"
     ENSURE_COMMENT = "forge.ensure_comment"
 

@@ -1,11 +1,17 @@
 """The reconcile loop without its threads: everything joined, nothing running."""
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from previews.domain.plan import Deadlines
+from previews.domain.brake import BrakeLimits, BrakeState
+from previews.domain.caps import Caps, Holder
+from previews.domain.inventory import Limits
+from previews.domain.naming import names_of
+from previews.domain.observation import Deadlines
 from previews.domain.ports import (
     Clock,
     Cluster,
@@ -15,18 +21,31 @@ from previews.domain.ports import (
     Registry,
     Renderer,
     Store,
+    Traffic,
 )
 from previews.domain.preview import PreviewKey
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.errors import PreviewsError
+from previews.reconcile.actions import Actions
+from previews.reconcile.activity import ActivityWatch
+from previews.reconcile.admission import Admission
+from previews.reconcile.brake import Brake
+from previews.reconcile.collector import Collector
 from previews.reconcile.effects import Effects, Witness
+from previews.reconcile.gates import Gates
+from previews.reconcile.lifetimes import Lifetimes
 from previews.reconcile.publisher import Publisher, PullRequestKey
 from previews.reconcile.queue import WorkQueue
+from previews.reconcile.recall import recall
 from previews.reconcile.reconciler import Reconciler
 from previews.reconcile.resync import Resync
+from previews.reconcile.rollout import Rollout
 from previews.reconcile.workers import Workers
 from previews.reconcile.writer import GitOpsWriter
+
+PUBLISH_AFTER_SECONDS = 1.0
+"""What a preview passes through in less is not worth a write to the forge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +60,8 @@ class World:
     renderer: Renderer
     store: Store
     clock: Clock
+    traffic: Traffic | None = None
+    """None: requests are not counted, and nothing falls asleep for want of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +73,13 @@ class Options:
     deadlines: Deadlines
     resync_seconds: float
     pushes_per_minute: float | None
+    caps: Caps = field(default_factory=Caps)
+    """Of the whole server; each project has its own."""
+    evicts: bool = False
+    brake: BrakeLimits = field(default_factory=BrakeLimits)
+    rewrites_at_most: int = 5
+    collecting: Limits = field(default_factory=Limits)
+    collect_seconds: float = 300.0
     reconcile_threads: int = 8
     publish_threads: int = 2
 
@@ -66,11 +94,14 @@ class Loop:
         witness: Witness,
         *,
         monotonic: Callable[[], float] = time.monotonic,
+        jitter: random.Random | None = None,
     ) -> None:
         self._world = world
         self._options = options
-        self.keys: WorkQueue[PreviewKey] = WorkQueue(monotonic=monotonic)
-        self.pull_requests: WorkQueue[PullRequestKey] = WorkQueue(monotonic=monotonic)
+        self.keys: WorkQueue[PreviewKey] = WorkQueue(monotonic=monotonic, jitter=jitter)
+        self.pull_requests: WorkQueue[PullRequestKey] = WorkQueue(
+            monotonic=monotonic, jitter=jitter
+        )
         self.effects = effects = Effects(witness)
         self.quiet = threading.Event()
         """Set while no delivery waits to be stored: its sender waits for an answer, and so goes first."""
@@ -86,6 +117,36 @@ class Loop:
             pushes_per_minute=options.pushes_per_minute,
             monotonic=monotonic,
         )
+        self.actions = Actions(
+            store=world.store,
+            effects=effects,
+            clock=world.clock,
+            policies={name: project.lifetime for name, project in options.projects.items()},
+            enqueue=self.enqueue,
+        )
+        self.gates = Gates(
+            admission=Admission(
+                options.caps,
+                {name: project.caps for name, project in options.projects.items()},
+                evicts=options.evicts,
+                enqueue=self.enqueue,
+            ),
+            brake=Brake(options.brake, world.clock),
+            rollout=Rollout(options.rewrites_at_most, self.enqueue),
+        )
+        self.activity = (
+            ActivityWatch(world.traffic, self._probes_sent, self.actions.visited)
+            if world.traffic
+            else None
+        )
+        lifetimes = Lifetimes(
+            store=world.store,
+            writer=self.writer,
+            renderer=world.renderer,
+            clock=world.clock,
+            adopt=self.actions.adopt,
+            quiet_since=self._quiet_since,
+        )
         self.reconciler = Reconciler(
             projects=options.projects,
             forge=world.forge,
@@ -98,8 +159,11 @@ class Loop:
             writer=self.writer,
             effects=effects,
             deadlines=options.deadlines,
+            lifetimes=lifetimes,
+            gates=self.gates,
             look_again=lambda key, seconds: self.keys.add(key, after_seconds=seconds),
-            tell=lambda repository, number: self.pull_requests.add((repository, number)),
+            tell=self._tell,
+            evict=self.actions.evict,
         )
         publisher = Publisher(
             instance=options.instance,
@@ -115,9 +179,23 @@ class Loop:
             cluster=world.cluster,
             writer=self.writer,
             effects=effects,
+            clock=world.clock,
             interval_seconds=options.resync_seconds,
             enqueue=self.enqueue,
             confirm=self.reconciler.confirm,
+            suspect=self.gates.brake.suspects,
+            adopt=self._adopt,
+        )
+        self.collector = Collector(
+            projects=options.projects,
+            forge=world.forge,
+            store=world.store,
+            cluster=world.cluster,
+            writer=self.writer,
+            effects=effects,
+            clock=world.clock,
+            limits=options.collecting,
+            interval_seconds=options.collect_seconds,
         )
         self.workers = Workers(
             "reconcile",
@@ -141,11 +219,56 @@ class Loop:
         for key in keys:
             self.keys.add(key)
 
-    def publish_everything(self) -> None:
-        """Compare every pull request with what was published: a crash may have come between."""
-        for record in self._world.store.list_records():
+    def remember(self) -> None:
+        """Take up what a former process left: who holds a place, what is being removed, what was to be published."""
+        records = self._world.store.list_records()
+        recall(
+            records,
+            self._world.store.list_wishes(),
+            self._options.projects,
+            self.gates,
+            self._world.clock.now(),
+        )
+        for record in records:
             if record.pull_request:
                 self.pull_requests.add((record.pull_request.repository, record.key.number))
+
+    def look_at_traffic(self) -> None:
+        """See who was used since the last look. Raises TransientError."""
+        if self.activity is None:
+            return
+        keys = [record.key for record in self._world.store.list_records() if not record.is_gone]
+        self.activity.look(self._world.clock.now(), {_namespace(key): key for key in keys})
+
+    def brake_state(self) -> BrakeState:
+        """What the brake holds, and how the rewriting of previews goes."""
+        rollout = self.gates.rollout
+        return replace(
+            self.gates.brake.state(),
+            rewrites_waiting=rollout.waiting(),
+            rewrites_failing=rollout.failing(),
+        )
+
+    def _tell(self, pull_request: PullRequestKey, *, is_final: bool) -> None:
+        """Have it published: what passes by only once it has lasted, since forges count what is written to them."""
+        wait = 0.0 if is_final else PUBLISH_AFTER_SECONDS
+        self.pull_requests.add(pull_request, after_seconds=wait)
+
+    def _adopt(self, keys: Iterable[PreviewKey]) -> None:
+        """Previews that are there and that nothing is known of: they have their place, and may not all go at once."""
+        found = list(keys)
+        self.gates.brake.adopts(found)
+        now = self._world.clock.now()
+        for key in found:
+            self.gates.admission.holds(
+                Holder(key=key, author="", is_awake=True, is_pinned=True, last_use=now)
+            )
+
+    def _probes_sent(self) -> Mapping[str, int]:
+        return {_namespace(key): sent for key, sent in list(self.reconciler.probes_sent.items())}
+
+    def _quiet_since(self, key: PreviewKey) -> datetime | None:
+        return self.activity.quiet_since(_namespace(key)) if self.activity else None
 
     def readiness(self) -> Mapping[str, str | None]:
         """By outside system, what is wrong with it at present."""
@@ -159,6 +282,10 @@ class Loop:
     def _url_of(self, record: PreviewRecord) -> str:
         project = self._options.projects.get(record.key.project)
         return project.url(record.key.number) if project else ""
+
+
+def _namespace(key: PreviewKey) -> str:
+    return names_of(key, host_pattern="").namespace
 
 
 def _ignore(_key: PullRequestKey, _error: PreviewsError) -> None:

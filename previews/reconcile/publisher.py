@@ -4,13 +4,12 @@ On threads of its own, so that a slow or limiting forge never delays a deploymen
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 
-from previews.domain.messages import Subject, feedback
+from previews.domain.messages import Subject, feedback, superseded
 from previews.domain.ports import Forge, Store
-from previews.domain.preview import Phase
-from previews.domain.record import CommitStatus, PreviewRecord
+from previews.domain.preview import HeadSha, Phase
+from previews.domain.record import CommitStatus, PreviewRecord, StatusState
 from previews.reconcile.effects import Effect, Effects
 
 PullRequestKey = tuple[str, int]
@@ -46,18 +45,13 @@ class Publisher:
         if wanted is None or (not published and all(_is_over(record) for record in records)):
             return
         for head_sha, status in wanted.statuses:
-            target, digest = f"status:{status.context}", _digest(head_sha, status)
-            if published.get(target) != digest:
-                self._intend(repository, number, target, published)
-                self._effects.perform(
-                    Effect.SET_STATUS,
-                    f"{repository}#{number}",
-                    partial(self._forge.set_commit_status, repository, head_sha, status),
-                )
-                self._remember(repository, number, target, digest)
+            known = published.get(f"status:{status.context}", "")
+            self._publish_status(pull_request, head_sha, status, known)
         digest = hashlib.sha256(wanted.comment.encode()).hexdigest()
         if published.get("comment") != digest:
-            self._intend(repository, number, "comment", published)
+            if "comment" not in published:
+                # Whatever a crash cuts short, it is known from here on that something may have been said.
+                self._remember(repository, number, "comment", "")
             self._effects.perform(
                 Effect.ENSURE_COMMENT,
                 f"{repository}#{number}",
@@ -67,15 +61,32 @@ class Publisher:
             )
             self._remember(repository, number, "comment", digest)
 
-    def _intend(
-        self, repository: str, number: int, target: str, published: Mapping[str, str]
+    def _publish_status(
+        self, pull_request: PullRequestKey, head_sha: HeadSha, status: CommitStatus, known: str
     ) -> None:
-        """Before the first word of a kind: whatever a crash cuts short, it is known that something may have been said.
+        """What was said of an earlier commit ends as well: no pending status stays for ever."""
+        repository, number = pull_request
+        target, digest = f"status:{status.context}", _digest(head_sha, status)
+        if known == digest:
+            return
+        said_of, _, rest = known.partition(" ")
+        if said_of != head_sha:
+            if rest.startswith(StatusState.PENDING):
+                self._set_status(pull_request, HeadSha(said_of), superseded(status, head_sha))
+            # Before the first word about a commit: whatever a crash cuts short, it is known that it may be pending.
+            self._remember(repository, number, target, f"{head_sha} {StatusState.PENDING}")
+        self._set_status(pull_request, head_sha, status)
+        self._remember(repository, number, target, digest)
 
-        Otherwise a pending status could stay for ever on a pull request that closed meanwhile.
-        """
-        if target not in published:
-            self._remember(repository, number, target, "")
+    def _set_status(
+        self, pull_request: PullRequestKey, head_sha: HeadSha, status: CommitStatus
+    ) -> None:
+        repository, number = pull_request
+        self._effects.perform(
+            Effect.SET_STATUS,
+            f"{repository}#{number}",
+            lambda: self._forge.set_commit_status(repository, head_sha, status),
+        )
 
     def _remember(self, repository: str, number: int, target: str, digest: str) -> None:
         self._effects.perform(
@@ -91,5 +102,5 @@ def _is_over(record: PreviewRecord) -> bool:
 
 
 def _digest(head_sha: str, status: CommitStatus) -> str:
-    text = f"{head_sha}\n{status.state}\n{status.description}\n{status.target_url}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    text = f"{status.description}\n{status.target_url}"
+    return f"{head_sha} {status.state} {hashlib.sha256(text.encode()).hexdigest()}"

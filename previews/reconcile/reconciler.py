@@ -5,34 +5,59 @@ store restored from yesterday decides nothing.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
 
 import structlog
 
-from previews.domain.naming import Names
-from previews.domain.plan import Deadlines, Fact, Observation, Plan, plan
+from previews.domain.lifetime import EndCause
+from previews.domain.naming import Names, names_of
+from previews.domain.observation import (
+    NUDGE_AFTER_SECONDS,
+    Deadlines,
+    Fact,
+    Observation,
+    Plan,
+)
+from previews.domain.plan import plan, plan_removal
 from previews.domain.ports import Clock, Cluster, Forge, Prober, Registry, Renderer, Store
 from previews.domain.preview import (
-    Application,
     Condition,
-    Image,
-    Namespace,
+    Phase,
     PreviewKey,
     PullRequest,
     Stage,
 )
 from previews.domain.project import Project
-from previews.domain.record import PreviewRecord
+from previews.domain.record import HistoryEntry, PreviewRecord
+from previews.domain.removal import Departure, departure, drained, is_there
 from previews.errors import PreviewsError, StalledError
+from previews.reconcile.chronicle import history_of, removal_of
+from previews.reconcile.desired import Desired
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.gates import Gates
+from previews.reconcile.lifetimes import Lifetimes, Outlook
+from previews.reconcile.observer import Observer
+from previews.reconcile.publisher import PullRequestKey
 from previews.reconcile.writer import GitOpsWriter
 
-_PASSES_MAX = 4
+_PASSES_MAX = 5
 """Decide, write, probe, conclude: each pass sees what the one before did."""
 
+_PASSING = {Phase.PROVISIONING, Phase.DEPLOYING, Phase.WAKING, Phase.REMOVING}
+"""Phases that are over soon, as a rule."""
+
 _log = structlog.get_logger("previews.reconcile")
+
+
+class Tell(Protocol):
+    """Has what a pull request says brought up to date."""
+
+    def __call__(self, pull_request: PullRequestKey, *, is_final: bool) -> None: ...
 
 
 class Reconciler:
@@ -52,25 +77,38 @@ class Reconciler:
         writer: GitOpsWriter,
         effects: Effects,
         deadlines: Deadlines,
+        lifetimes: Lifetimes,
+        gates: Gates,
         look_again: Callable[[PreviewKey, float], None],
-        tell: Callable[[str, int], None],
+        tell: Tell,
+        evict: Callable[[PreviewKey, str], None],
     ) -> None:
         self._projects = projects
         self._forge = forge
-        self._registry = registry
-        self._renderer = renderer
         self._cluster = cluster
         self._prober = prober
         self._store = store
         self._clock = clock
-        self._writer = writer
         self._effects = effects
         self._deadlines = deadlines
+        self._lifetimes = lifetimes
+        self._gates = gates
+        self._observer = Observer(cluster=cluster, registry=registry, writer=writer, clock=clock)
+        self._desired = Desired(
+            renderer=renderer,
+            writer=writer,
+            clock=clock,
+            rollout=gates.rollout,
+            save=self._save,
+        )
         self._look_again = look_again
         self._tell = tell
+        self._evict = evict
         self._lock = threading.Lock()
         self._read: set[PreviewKey] = set()
-        self._rendered: set[PreviewKey] = set()
+        self._nudged: dict[str, datetime] = {}
+        self.probes_sent: Counter[PreviewKey] = Counter()
+        """Our own requests, which are nobody's visit."""
 
     def confirm(self, keys: Iterable[PreviewKey]) -> None:
         """What is stored of these pull requests was found to be what the forge says now."""
@@ -79,20 +117,72 @@ class Reconciler:
 
     def reconcile(self, key: PreviewKey) -> None:
         """Look at one preview, and do what there is to do."""
+        stored = self._store.load(key) or PreviewRecord(key=key)
         project = self._projects.get(key.project)
         if project is None:
-            _log.info("project is not configured: left as it is", key=str(key))
+            self._reconcile_unconfigured(stored)
             return
-        stored = self._store.load(key) or PreviewRecord(key=key)
         record, pull_request = self._read_pull_request(project, stored)
+        record = self._lifetimes.adopt(record, pull_request)
         probed = False
         for _ in range(_PASSES_MAX):
-            seen = self._observe(project, record, pull_request)
-            decision = plan(pull_request, seen, self._clock.now(), self._deadlines)
-            before = record = self._conclude(record, decision)
-            record = self._apply(record, pull_request, seen, decision)
+            outlook = self._lifetimes.look(project.lifetime, record, pull_request)
+            leaving = departure(pull_request, outlook.end)
+            seen = self._observe(project, record, pull_request, leaving, outlook)
+            decision = plan(leaving, pull_request, seen, self._clock.now(), self._deadlines)
+            before = record = self._conclude(record, leaving, seen, outlook, decision)
+            if decision.stage is Stage.WHOLE and not is_there(seen):
+                # What it is given to carry from its first commit on.
+                outlook = self._lifetimes.look(
+                    project.lifetime, record, pull_request, is_coming=True
+                )
+            record = self._apply(record, pull_request, seen, outlook, decision)
             if decision.probe and not probed:
                 record, probed = self._probe(project, record), True
+            if record == before:
+                break
+        record = self._settle(record, decision)
+        self._record(stored, record)
+        if seen.place is not None and seen.place.to_evict is not None:
+            self._evict(seen.place.to_evict, f"{key} needed its place")
+        self._look_again_later(key, outlook, decision)
+
+    def _look_again_later(self, key: PreviewKey, outlook: Outlook, decision: Plan) -> None:
+        if decision.look_again_after_seconds is not None:
+            self._look_again(key, decision.look_again_after_seconds)
+        if outlook.look_again_after is not None:
+            self._look_again(key, outlook.look_again_after.total_seconds())
+
+    def _reconcile_unconfigured(self, stored: PreviewRecord) -> None:
+        """A preview whose project was taken out of the configuration stays, until somebody says that it may go."""
+        key = stored.key
+        record = self._lifetimes.adopt(stored, None)
+        end = self._lifetimes.end(record)
+        asked = end if end and end.cause is EndCause.REMOVED else None
+        self._gates.brake.goes_by_hand(key)
+        if asked is None and record.is_gone:
+            return
+        if asked is None:
+            message = f"project {key.project} is not configured; `previews drain {key.project}` removes its previews"
+            record = replace(
+                record,
+                phase=Phase.BLOCKED,
+                reason="ProjectNotConfigured",
+                message=message,
+                failed=True,
+            )
+            self._record(stored, record)
+            return
+        leaving = drained(asked.by)
+        names = names_of(key, host_pattern="")
+        for _ in range(_PASSES_MAX):
+            seen = self._observer.traces(names, record, goes=True)
+            decision = plan_removal(leaving, seen)
+            before = record = self._note(record, leaving, seen, names, decision)
+            if decision.stage is not None:
+                record = self._desired.want_less(record, decision.stage)
+            self._end_operation(seen, decision)
+            self._nudge(seen, decision)
             if record == before:
                 break
         self._record(stored, record)
@@ -101,6 +191,8 @@ class Reconciler:
 
     def show_error(self, key: PreviewKey, error: PreviewsError) -> None:
         """Keep an error with the preview that it is about, where people look for it."""
+        self._gates.admission.gives_up(key)
+        self._gates.brake.cannot_go(key)
         stored = self._store.load(key)
         if stored is None:
             return
@@ -110,7 +202,7 @@ class Reconciler:
         if record != stored:
             self._save(record)
             if isinstance(error, StalledError) and record.pull_request:
-                self._tell(record.pull_request.repository, key.number)
+                self._tell((record.pull_request.repository, key.number), is_final=True)
 
     def _read_pull_request(
         self, project: Project, stored: PreviewRecord
@@ -122,6 +214,7 @@ class Reconciler:
             return stored, known
         fetched = self._forge.fetch_pull_request(project.repository, key.number)
         if fetched is None:
+            self._gates.brake.goes_by_hand(key)
             raise StalledError(
                 "PullRequestNotFound",
                 f"the forge knows no pull request {project.repository}#{key.number}; "
@@ -135,123 +228,115 @@ class Reconciler:
         return record, fetched
 
     def _observe(
-        self, project: Project, record: PreviewRecord, pull_request: PullRequest
+        self,
+        project: Project,
+        record: PreviewRecord,
+        pull_request: PullRequest,
+        leaving: Departure | None,
+        outlook: Outlook,
     ) -> Observation:
-        key, manifests = record.key, record.manifests
-        names = project.names(key.number)
-        files_in_git = frozenset(self._writer.files_in_git(key))
-        goes = (
-            not pull_request.is_open
-            or pull_request.from_fork
-            or (manifests is not None and manifests.stage is not Stage.WHOLE)
-        )
-        # The watch knows only what is ours: an absence, or that nobody else's object is in the way, is read now.
-        application, namespace = self._read_cluster(names, now=goes or manifests is None)
-        problem = self._writer.problem()
-        return Observation(
-            key=key,
-            image=self._find_image(project, record, pull_request),
+        names = project.names(record.key.number)
+        begun = record.manifests is not None and record.manifests.stage is not Stage.WHOLE
+        seen = self._observer.traces(names, record, goes=leaving is not None or begun)
+        seen = replace(
+            seen,
             needs_image=project.image_repository is not None,
-            manifests=manifests,
-            pushed=manifests is not None and self._writer.is_written(key, manifests),
-            git_problem=problem.message if problem else "",
-            files_in_git=files_in_git,
-            files_in_use=self._files_in_use(key) if goes else frozenset(),
-            application=application,
-            namespace=namespace,
-            app_project_exists=(
-                goes
-                and application is None
-                and namespace is None
-                and self._cluster.app_project_exists(names.app_project)
-            ),
-            probe_result=(
-                record.probe_result
-                if manifests and record.probed_digest == manifests.digest
-                else None
-            ),
-            head_since=record.head_since or self._clock.now(),
-            conditions=record.conditions,
+            image=None if leaving else self._observer.find_image(project, record, pull_request),
+            sleep=None if self._desired.is_held_back(record.key) else outlook.sleep,
         )
-
-    def _read_cluster(
-        self, names: Names, *, now: bool
-    ) -> tuple[Application | None, Namespace | None]:
-        application = self._cluster.application(names.application)
-        namespace = self._cluster.namespace(names.namespace)
-        if now:
-            application = application or self._cluster.fetch_application(names.application)
-            namespace = namespace or self._cluster.fetch_namespace(names.namespace)
-        return application, namespace
-
-    def _files_in_use(self, key: PreviewKey) -> frozenset[str]:
-        root = self._cluster.application(self._writer.root_of(key))
-        return self._writer.files_in_use(key, root.revisions) if root else frozenset()
-
-    def _find_image(
-        self, project: Project, record: PreviewRecord, pull_request: PullRequest
-    ) -> Image | None:
-        """The image of this head_sha. One that was deployed is not asked for again."""
-        if project.image_repository is None or not pull_request.is_open or pull_request.from_fork:
-            return None
-        tag = project.tag(pull_request.number, pull_request.head_sha)
-        manifests = record.manifests
-        if manifests and manifests.head_sha == pull_request.head_sha:
-            return Image(reference=f"{project.image_repository}:{tag}", digest="")
-        return self._registry.find_image(project.image_repository, tag)
+        return self._gates.ask(record, pull_request, leaving, outlook, seen)
 
     def _apply(
         self,
         record: PreviewRecord,
         pull_request: PullRequest,
         seen: Observation,
+        outlook: Outlook,
         decision: Plan,
     ) -> PreviewRecord:
         """Carry a decision out. The record that comes back differs if there is more to observe now."""
-        if decision.stage is not None:
-            record = self._want(record, pull_request, decision.stage, pushed=seen.pushed)
-        if decision.end_operation and seen.application is not None:
-            application = seen.application
+        if decision.stage is Stage.WHOLE:
+            record = self._desired.want(record, pull_request, seen, outlook, decision.mode)
+        elif decision.stage is not None:
+            record = self._desired.want_less(record, decision.stage)
+        self._end_operation(seen, decision)
+        self._nudge(seen, decision)
+        return record
+
+    def _nudge(self, seen: Observation, decision: Plan) -> None:
+        """Have Argo CD look again at what it may have lost: the preview's Application, or the root before it."""
+        names = [seen.root.name] if decision.refresh_root and seen.root else []
+        if decision.refresh and seen.application is not None:
+            names.append(seen.application.name)
+        for name in names:
+            if not self._is_time_to_nudge(name):
+                continue
+            self._effects.perform(
+                Effect.REFRESH_APPLICATION, name, partial(self._cluster.refresh_application, name)
+            )
+
+    def _end_operation(self, seen: Observation, decision: Plan) -> None:
+        application = seen.application
+        if decision.end_operation and application is not None:
             self._effects.perform(
                 Effect.END_OPERATION,
                 application.name,
                 lambda: self._cluster.end_operation(application),
             )
-        return record
+
+    def _is_time_to_nudge(self, name: str) -> bool:
+        """A root has many previews that wait for it."""
+        now = self._clock.now()
+        with self._lock:
+            last = self._nudged.get(name)
+            if last is not None and last <= now < last + timedelta(seconds=NUDGE_AFTER_SECONDS):
+                return False
+            self._nudged[name] = now
+            return True
 
     def _probe(self, project: Project, record: PreviewRecord) -> PreviewRecord:
         digest = record.manifests.digest if record.manifests else ""
+        with self._lock:
+            self.probes_sent[record.key] += 1
         result = self._prober.probe(project.probe_url(record.key.number))
         return replace(record, probed_digest=digest, probe_result=result)
 
-    def _want(
-        self, record: PreviewRecord, pull_request: PullRequest, stage: Stage, *, pushed: bool
+    def _conclude(
+        self,
+        record: PreviewRecord,
+        leaving: Departure | None,
+        seen: Observation,
+        outlook: Outlook,
+        decision: Plan,
     ) -> PreviewRecord:
-        """Decide what should be in Git, keep that, and only then have it written."""
-        key, manifests = record.key, record.manifests
-        with self._lock:
-            rendered = key in self._rendered
-        same = (
-            manifests is not None
-            and manifests.stage is stage
-            and (stage is not Stage.WHOLE or manifests.head_sha == pull_request.head_sha)
+        now = self._clock.now()
+        names = names_of(record.key, host_pattern="")
+        record = self._note(record, leaving, seen, names, decision)
+        facts = record.facts
+        if leaving is not None:
+            if leaving.cause == EndCause.EXPIRED and facts is not None and not seen.is_held:
+                facts = replace(facts, expired_at=outlook.end.at if outlook.end else now)
+        elif decision.stage is Stage.WHOLE:
+            facts = replace(outlook.facts, asleep=seen.sleep)
+            if not is_there(seen):
+                # A new life: what ended the last one, perhaps by a clock that was wrong, is over.
+                facts = replace(facts, created_at=now, expired_at=None)
+        queued = seen.place is not None
+        return replace(
+            record,
+            facts=facts,
+            expiry=outlook.expiry,
+            queued_since=(record.queued_since or now) if queued else None,
         )
-        if manifests is None or not (rendered and same):
-            manifests = self._renderer.render_preview(pull_request, key, stage)
-            with self._lock:
-                self._rendered.add(key)
-            if manifests != record.manifests:
-                pushed = False
-                record = replace(record, manifests=manifests)
-                self._save(record)
-            elif pushed:
-                # Known to the writer from now on, so that it mends what others change.
-                pushed = False
-        if not pushed:
-            self._writer.submit(key, manifests, pull_request.author)
-        return record
 
-    def _conclude(self, record: PreviewRecord, decision: Plan) -> PreviewRecord:
+    def _note(
+        self,
+        record: PreviewRecord,
+        leaving: Departure | None,
+        seen: Observation,
+        names: Names,
+        decision: Plan,
+    ) -> PreviewRecord:
         now = self._clock.now()
         return replace(
             record,
@@ -260,13 +345,30 @@ class Reconciler:
             message=decision.message,
             failed=decision.failed,
             conditions=tuple(_condition(fact, record.conditions, now) for fact in decision.facts),
+            removal=removal_of(record.removal, leaving, seen, names, now),
         )
+
+    def _settle(self, record: PreviewRecord, decision: Plan) -> PreviewRecord:
+        """A rewritten preview keeps its place in the rollout until it is well, or gone."""
+        if not record.is_rewritten:
+            return record
+        under_way = {Phase.PROVISIONING, Phase.DEPLOYING, Phase.WAKING, Phase.DEGRADED}
+        falling_asleep = record.phase is Phase.ASLEEP and decision.reason not in {
+            "Asleep",
+            "Queued",
+        }
+        if record.phase in under_way or falling_asleep:
+            self._gates.rollout.is_under_way(record.key, fails=record.phase is Phase.DEGRADED)
+            return record
+        self._gates.rollout.settled(record.key)
+        return replace(record, is_rewritten=False)
 
     def _record(self, stored: PreviewRecord, record: PreviewRecord) -> None:
         if record != stored:
-            self._save(record)
+            self._save(record, tuple(history_of(stored, record)))
             if record.pull_request:
-                self._tell(record.pull_request.repository, record.key.number)
+                pull_request = (record.pull_request.repository, record.key.number)
+                self._tell(pull_request, is_final=record.phase not in _PASSING)
         if stored.fetch_mark:
             self._effects.perform(
                 Effect.CLEAR_MARK,
@@ -274,8 +376,10 @@ class Reconciler:
                 lambda: self._store.clear_mark(record.key, stored.fetch_mark),
             )
 
-    def _save(self, record: PreviewRecord) -> None:
-        self._effects.perform(Effect.SAVE_RECORD, record.key, lambda: self._store.save(record))
+    def _save(self, record: PreviewRecord, history: Sequence[HistoryEntry] = ()) -> None:
+        self._effects.perform(
+            Effect.SAVE_RECORD, record.key, lambda: self._store.save(record, history)
+        )
 
 
 def _condition(fact: Fact, before: tuple[Condition, ...], now: datetime) -> Condition:

@@ -6,18 +6,22 @@ listing is marked, and then read by itself before anything is decided.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from functools import partial
 
 import structlog
 
-from previews.domain.ports import Cluster, Forge, Store
-from previews.domain.preview import PreviewKey, PullRequest
+from previews.domain.ports import Clock, Cluster, Forge, Store
+from previews.domain.preview import Phase, PreviewKey, PullRequest
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.errors import PreviewsError
+from previews.reconcile.brake import CHANGED
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.writer import GitOpsWriter
 
 RETRY_SECONDS = 5.0
+RECEIPTS_KEPT = timedelta(days=30)
 BUG = "resync"
 """Among the problems, where the others are of repositories."""
 
@@ -36,9 +40,12 @@ class Resync:
         cluster: Cluster,
         writer: GitOpsWriter,
         effects: Effects,
+        clock: Clock,
         interval_seconds: float,
         enqueue: Callable[[Iterable[PreviewKey]], None],
         confirm: Callable[[Iterable[PreviewKey]], None],
+        suspect: Callable[[Iterable[PreviewKey], str], None],
+        adopt: Callable[[Iterable[PreviewKey]], None],
     ) -> None:
         self._projects = projects
         self._forge = forge
@@ -46,9 +53,12 @@ class Resync:
         self._cluster = cluster
         self._writer = writer
         self._effects = effects
+        self._clock = clock
         self._interval_seconds = interval_seconds
         self._enqueue = enqueue
         self._confirm = confirm
+        self._suspect = suspect
+        self._adopt = adopt
         self._problems: dict[str, str] = {}
 
     def run(self, stop: threading.Event, after_first: Callable[[], None]) -> None:
@@ -90,10 +100,16 @@ class Resync:
             return False
         for repository in sorted({project.repository for project in self._projects.values()}):
             self._resync_repository(repository, records)
-        adopted = self._adopt(records)
+        found = self._inventory(records)
+        self._forget(records.values())
         if everything:
-            self._enqueue(records)
-        return adopted and not self._problems.keys() - {BUG}
+            # What is over, and has left nothing anywhere, needs no look after each start.
+            self._enqueue(
+                key
+                for key, record in records.items()
+                if not _is_over(record) or key in (found or ())
+            )
+        return found is not None and not self._problems.keys() - {BUG}
 
     def _resync_repository(
         self, repository: str, records: Mapping[PreviewKey, PreviewRecord]
@@ -102,7 +118,13 @@ class Resync:
             listed = {pr.number: pr for pr in self._forge.list_open_pull_requests(repository)}
             changed, same = self._compare(repository, listed, records)
             self._confirm(same)
-            self._mark(changed)
+            # Before any of them is looked at: a listing may lack many, or a label be set on many, at once.
+            self._suspect(
+                [key for key in changed if _may_go(listed.get(key.number), records.get(key))],
+                CHANGED,
+            )
+            self._mark(key for key in changed if key not in records or not records[key].fetch_mark)
+            self._enqueue(changed)
         except PreviewsError as error:
             self._problems[repository] = error.message
             _log.warning(
@@ -135,15 +157,34 @@ class Resync:
                 (same if gone or (now is not None and now == then) else changed).append(key)
         return changed, same
 
-    def _adopt(self, records: Mapping[PreviewKey, PreviewRecord]) -> bool:
-        """Previews that Git or the cluster has and the store does not know: it was lost, or restored."""
+    def _inventory(self, records: Mapping[PreviewKey, PreviewRecord]) -> set[PreviewKey] | None:
+        """Previews that Git or the cluster has; None: it cannot be read.
+
+        Those that the store does not know are marked: it was lost, or restored.
+        """
         try:
             found = self._writer.keys_in_git() | self._cluster.owned_keys()
-            self._mark(key for key in found if key.project in self._projects and key not in records)
+            unknown = [key for key in found if key not in records]
+            self._adopt(unknown)
+            self._mark(unknown)
         except PreviewsError as error:
             _log.warning("inventory", reason=error.reason, message=error.message)
-            return False
-        return True
+            return None
+        return found
+
+    def _forget(self, records: Iterable[PreviewRecord]) -> None:
+        """Drop what was removed so long ago that nobody will ask for its receipt."""
+        before = self._clock.now() - RECEIPTS_KEPT
+        for record in records:
+            ended = record.removal.finished_at if record.removal else record.head_since
+            if record.phase is Phase.REMOVED and ended is not None and ended < before:
+                try:
+                    self._effects.perform(
+                        Effect.FORGET, record.key, partial(self._store.forget, record.key)
+                    )
+                except PreviewsError as error:
+                    _log.warning("store", reason=error.reason, message=error.message)
+                    return
 
     def _mark(self, keys: Iterable[PreviewKey]) -> None:
         changed = sorted(keys)
@@ -154,6 +195,20 @@ class Resync:
                 lambda: self._store.mark_for_fetch(changed),
             )
             self._enqueue(changed)
+
+
+def _may_go(now: PullRequest | None, known: PreviewRecord | None) -> bool:
+    """Whether a preview may have to go for what changed."""
+    then = known.pull_request if known else None
+    if now is None or then is None:
+        return now is None
+    return (now.labels, now.from_fork) != (then.labels, then.from_fork)
+
+
+def _is_over(record: PreviewRecord) -> bool:
+    pull_request = record.pull_request
+    closed = pull_request is not None and not pull_request.is_open
+    return closed and record.phase is Phase.REMOVED and not record.fetch_mark
 
 
 def _nothing() -> None:

@@ -8,7 +8,6 @@ that was lost, or restored from yesterday, overwrites nothing.
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 
@@ -18,7 +17,6 @@ from previews.domain.commit_message import Change, commit_message
 from previews.domain.naming import (
     ROOTS_FOLDER,
     folder_of,
-    key_of_folder,
     root_name,
     shard_of,
     top_root_name,
@@ -34,6 +32,7 @@ from previews.domain.ports import (
 from previews.domain.preview import Manifests, PreviewKey
 from previews.errors import PreviewsError, StalledError, TransientError
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.tip import Tip
 
 PUSH_ATTEMPTS_MAX = 10
 RETRY_SECONDS = 2.0
@@ -74,11 +73,12 @@ class GitOpsWriter:
         self._changed = threading.Condition()
         self._wanted: dict[PreviewKey, Mapping[str, str]] = {}
         self._submitted: dict[PreviewKey, tuple[Manifests, str]] = {}
+        self._dropped: set[str] = set()
+        """Shards that nobody needs any more."""
         self._due = True
         self._fetch_due = True
         self._stopping = False
-        self._tree: Tree | None = None
-        self._folders: Mapping[str, Mapping[str, str]] = {}
+        self._tip: Tip | None = None
         self._unrefreshed: set[str] = {top_root_name(instance)}
         self._problem: PreviewsError | None = None
         # A shard's files are the same for ever, and so is a commit.
@@ -101,12 +101,30 @@ class GitOpsWriter:
 
     def files_in_git(self, key: PreviewKey) -> Mapping[str, str]:
         """Blob ids of a preview's files at the tip, by name. Raises TransientError before the first fetch."""
+        return self._read_tip().files(key)
+
+    def _read_tip(self) -> Tip:
         with self._changed:
-            if self._tree is None:
+            if self._tip is None:
                 raise self._problem or TransientError(
                     "GitUnreachable", "the GitOps repository has not been read yet"
                 )
-            return self._folders.get(folder_of(key), {})
+            return self._tip
+
+    def text_in_git(self, key: PreviewKey, name: str, known: str | None) -> str | None:
+        """The text of one of a preview's files at the tip; None if it is not there.
+
+        Nothing is read if it is `known`. Raises TransientError before the first fetch.
+        """
+        tip = self._read_tip()
+        blob = tip.files(key).get(name)
+        if blob is None or (known is not None and self.blob_id(known) == blob):
+            return None if blob is None else known
+        return self._repository.read_file(tip.tree.commit, f"{folder_of(key)}/{name}")
+
+    def blob_id(self, text: str) -> str:
+        """The id that Git gives a file of this text."""
+        return self._repository.blob_id(text)
 
     def is_written(self, key: PreviewKey, manifests: Manifests) -> bool:
         """Whether the tip has exactly these files for a preview."""
@@ -120,10 +138,19 @@ class GitOpsWriter:
         return found
 
     def keys_in_git(self) -> set[PreviewKey]:
-        """Every preview that has files at the tip."""
+        """Every preview that has files at the tip. Raises TransientError before the first fetch."""
+        return self._read_tip().keys()
+
+    def shards_in_git(self) -> set[str]:
+        """Every shard that has files at the tip. Raises TransientError before the first fetch."""
+        return self._read_tip().shards()
+
+    def drop_shards(self, shards: Iterable[str]) -> None:
+        """Take the files of these shards out of Git, unless a preview has, or is to have, files in them."""
         with self._changed:
-            keys = (key_of_folder(folder) for folder in self._folders)
-            return {key for key in keys if key is not None}
+            self._dropped.update(shards)
+            self._due = True
+            self._changed.notify()
 
     def problem(self) -> PreviewsError | None:
         """Why the branch cannot be read or written at present."""
@@ -200,17 +227,18 @@ class GitOpsWriter:
     def _write(self) -> None:
         with self._changed:
             fetch, self._fetch_due = self._fetch_due, False
-        if self._tree is None:
+        if self._tip is None:
             self._see(self._repository.fetch())
             # A crash after the last push may have lost its refresh.
-            roots = self._folders.get(ROOTS_FOLDER, {})
-            shards = (name.removesuffix(".yaml") for name in roots)
+            shards = self._read_tip().roots()
             self._unrefreshed |= {root_name(self._instance, shard) for shard in shards}
         elif fetch:
             self._see(self._repository.fetch())
-        for _ in range(PUSH_ATTEMPTS_MAX):
+        rejected = 0
+        while rejected < PUSH_ATTEMPTS_MAX:
             keys, changes = self._difference()
             if not changes:
+                self._dropped.clear()
                 self._settle()
                 return
             if self._waited_for_budget():
@@ -218,7 +246,14 @@ class GitOpsWriter:
             try:
                 self._push(keys, changes)
             except PushRejectedError:
+                rejected += 1
                 self._see(self._repository.fetch())
+            else:
+                # More may be due already, and always is under steady change: Argo CD hears of this much first.
+                self._settle()
+                with self._changed:
+                    self._due = True
+                return
         raise TransientError(
             "GitContended",
             f"the branch moved on {PUSH_ATTEMPTS_MAX} times while previews were written",
@@ -235,13 +270,9 @@ class GitOpsWriter:
         return False
 
     def _see(self, tree: Tree) -> None:
-        folders: dict[str, dict[str, str]] = defaultdict(dict)
-        for path, blob in tree.blobs.items():
-            folder, _, name = path.rpartition("/")
-            folders[folder][name] = blob
+        tip = Tip(tree)
         with self._changed:
-            self._tree = tree
-            self._folders = dict(folders)
+            self._tip = tip
 
     def _difference(self) -> tuple[list[PreviewKey], dict[str, str | None]]:
         """The previews whose folder is not as wanted, and every change of a file that mends it.
@@ -260,9 +291,17 @@ class GitOpsWriter:
             texts = self._texts(key)
             changes |= {f"{folder}/{name}": None for name in there if name not in texts}
             changes |= {f"{folder}/{name}": text for name, text in texts.items()}
-        for shard in sorted({shard_of(key) for key, files in wanted.items() if files}):
+        needed = {shard_of(key) for key, files in wanted.items() if files}
+        for shard in sorted(needed):
             changes |= self._shard_changes(shard)
-        return keys, changes
+        return keys, changes | self._dropped_shards(needed)
+
+    def _dropped_shards(self, needed: set[str]) -> dict[str, str | None]:
+        with self._changed:
+            dropped = self._dropped - needed - {shard_of(key) for key in self.keys_in_git()}
+        blobs = self._read_tip().tree.blobs
+        paths = (path for shard in sorted(dropped) for path in self._render_shard(shard))
+        return {path: None for path in paths if path in blobs}
 
     def _texts(self, key: PreviewKey) -> Mapping[str, str]:
         """The files as submitted; after a push only the store has them."""
@@ -274,7 +313,7 @@ class GitOpsWriter:
         return record.manifests.files if record and record.manifests else {}
 
     def _shard_changes(self, shard: str) -> dict[str, str | None]:
-        blobs = self._tree.blobs if self._tree else {}
+        blobs = self._read_tip().tree.blobs
         return {
             path: text
             for path, text in self._render_shard(shard).items()
@@ -282,13 +321,18 @@ class GitOpsWriter:
         }
 
     def _push(self, keys: Sequence[PreviewKey], changes: Mapping[str, str | None]) -> None:
-        base = self._tree
-        if base is None:
-            return
+        base = self._read_tip().tree
         # Before the push: its answer may be lost although the server took it.
         self._unrefreshed |= {self.root_of(key) for key in keys}
         if any(path.startswith(f"{ROOTS_FOLDER}/") for path in changes):
             self._unrefreshed.add(top_root_name(self._instance))
+        with self._changed:
+            restored = [key for key in keys if key not in self._submitted]
+        if restored:
+            # A commit of somebody else, or a branch that was set back.
+            _log.warning(
+                "restored", previews=[str(key) for key in restored[:20]], count=len(restored)
+            )
         message = commit_message(self._instance, [self._change(key) for key in keys])
         summary = message.partition("\n")[0]
         self._see(
@@ -316,18 +360,11 @@ class GitOpsWriter:
     def _settle(self) -> None:
         """Everything wanted is in Git: forget the texts, tell the previews."""
         with self._changed:
-            written = [
-                key
-                for key in self._submitted
-                if self._folders.get(folder_of(key), {}) == self._wanted[key]
-            ]
+            tip = self._read_tip()
+            written = [key for key in self._submitted if tip.files(key) == self._wanted[key]]
             for key in written:
                 del self._submitted[key]
-            came_back = [
-                key
-                for key, files in self._wanted.items()
-                if not files and folder_of(key) in self._folders
-            ]
+            came_back = [key for key, files in self._wanted.items() if not files and tip.files(key)]
         self._on_written([*written, *came_back])
 
     def _refresh_or_again(self) -> None:

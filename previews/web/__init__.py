@@ -1,10 +1,12 @@
 """What the manager shows over HTTP. It is handed functions and knows neither adapters nor the reconcile loop."""
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import JSONResponse
+from collections.abc import Callable
+
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from previews.errors import PreviewsError
+from previews.web.refusals import answer_refusals
+from previews.web.waiting import hosts_of
 
 WEBHOOK_PATH = "/webhooks"
 
@@ -17,26 +19,44 @@ _SECURITY_HEADERS = [
 ]
 
 
-def create_web(*, door: ASGIApp, routers: list[APIRouter]) -> FastAPI:
-    """The application: the door for deliveries, and what the routers answer. Described at /api/openapi.json."""
+def _no_host(_: str) -> bool:
+    return False
+
+
+def create_web(
+    *,
+    door: ASGIApp,
+    routers: list[APIRouter],
+    waiting: ASGIApp | None = None,
+    is_preview: Callable[[str], bool] = _no_host,
+) -> FastAPI:
+    """The application: the door for deliveries, and what the routers answer. Described at /api/openapi.json.
+
+    `waiting` answers instead of all of it under a host that `is_preview` says to be a preview's.
+    """
     web = FastAPI(title="previews", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None)
     for router in routers:
         web.include_router(router)
-    web.add_middleware(_Front, door=door)
+    web.add_middleware(_Front, door=door, waiting=waiting, is_preview=is_preview)
 
-    @web.exception_handler(PreviewsError)
-    async def say_unavailable(_: Request, error: PreviewsError) -> JSONResponse:
-        return JSONResponse({"reason": error.reason, "message": error.message}, status_code=503)
-
+    answer_refusals(web)
     return web
 
 
 class _Front:
-    """Leads deliveries past the router, and puts security headers on every answer that does not set its own."""
+    """Leads visitors of previews and deliveries past the router, and puts security headers on every answer."""
 
-    def __init__(self, app: ASGIApp, door: ASGIApp) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        door: ASGIApp,
+        waiting: ASGIApp | None,
+        is_preview: Callable[[str], bool],
+    ) -> None:
         self._app = app
         self._door = door
+        self._waiting = waiting
+        self._is_preview = is_preview
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
@@ -46,5 +66,12 @@ class _Front:
                 message = {**message, "headers": [*message["headers"], *missing]}
             await send(message)
 
-        to_door = scope["type"] == "http" and scope["path"] == WEBHOOK_PATH
-        await (self._door if to_door else self._app)(scope, receive, send_with_headers)
+        await self._choose(scope)(scope, receive, send_with_headers)
+
+    def _choose(self, scope: Scope) -> ASGIApp:
+        if scope["type"] != "http":
+            return self._app
+        # The host is looked at first: a preview may have a path of any name.
+        if self._waiting is not None and any(map(self._is_preview, hosts_of(scope))):
+            return self._waiting
+        return self._door if scope["path"] == WEBHOOK_PATH else self._app

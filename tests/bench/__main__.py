@@ -15,6 +15,7 @@ from subprocess import SubprocessError
 from httpx2 import HTTPError
 
 from tests.bench.burst import measure_burst
+from tests.bench.collect import measure_collect
 from tests.bench.document import write_document
 from tests.bench.door import measure_door
 from tests.bench.figures import FIGURES_FILE, SAMPLES_FILE, Part, flat, load, save
@@ -39,6 +40,7 @@ OnCluster = Callable[[RunningCluster, Part, Callable[[str], None], int], None]
 PARTS: dict[str, OnCluster | None] = {
     "door": None,
     "burst": measure_burst,
+    "collect": measure_collect,
     "pods": measure_pods,
     "gitea": measure_forge_git,
     "50": partial(measure_among, size=50, beside_stuck=True),

@@ -63,6 +63,10 @@ TARGETS = (
     Target("manager's memory with 500 previews", "rss_500_previews_mib", 200, "MiB"),
     Target("each further preview", "rss_per_preview_kib", 100, "KiB"),
     Target("manager's processor, nothing changes, 300 open", "idle_cpu_300_percent", 2, "%"),
+    Target("sweep over 10,000 previews, the longest of three", "collect_10000_seconds", 30, "s"),
+    Target(
+        "memory of the process that makes it, at its highest", "collect_10000_peak_mib", 300, "MiB"
+    ),
     Target("50 deliveries a second, p99", "door_50_per_second_p99_seconds", 0.05, "s"),
     Target("500 deliveries at once, p99", "door_burst_500_p99_seconds", 0.25, "s"),
 )
@@ -84,6 +88,9 @@ OTHERS = {
     "rss_0_previews_mib": "manager's memory, no preview",
     "rss_50_previews_mib": "manager's memory, 50 deployed",
     "rss_300_previews_mib": "manager's memory, 300 deployed",
+    "collect_10000_before_mib": "memory before a sweep over 10,000, all of them watched",
+    "collect_10000_found_count": "things that this sweep judges, in the cluster and in Git",
+    "collect_10000_removed_count": "orphans among them, removed",
     "idle_cpu_50_percent": "manager's processor, nothing changes, 50 open",
     "idle_cpu_of_git_50_percent": "its git commands meanwhile, 50 open",
     "idle_cpu_of_git_300_percent": "its git commands meanwhile, 300 open",

@@ -21,6 +21,7 @@ from tests.cluster.layout import (
     POD_SUBNET,
     REGISTRY,
     SANDBOX_IMAGE,
+    TRAEFIK_METRICS_PORT,
     TRAEFIK_PING_PORT,
     Layout,
 )
@@ -186,8 +187,10 @@ def traefik(layout: Layout, secrets: dict[str, str]) -> dict[str, object]:
         "entryPoints": {
             "web": {"address": f"{LOOPBACK}:{INGRESS_PORT}"},
             "ping": {"address": f"{LOOPBACK}:{TRAEFIK_PING_PORT}"},
+            "metrics": {"address": f"{LOOPBACK}:{TRAEFIK_METRICS_PORT}"},
         },
         "ping": {"entryPoint": "ping"},
+        "metrics": {"prometheus": {"entryPoint": "metrics", "addServicesLabels": True}},
         "providers": {
             # The default of 2 s is what a person would wait for at every change.
             "providersThrottleDuration": "100ms",
@@ -244,7 +247,8 @@ ENABLE_PUSH_CREATE_USER = true
 # The default one is on disk, and is looked at every two seconds when it was idle.
 TYPE = channel
 [webhook]
-ALLOWED_HOST_LIST = loopback
+# Pods and Traefik reach a manager under the node's address alone, and Gitea is to reach the same one.
+ALLOWED_HOST_LIST = loopback, {NODE_IP}
 DELIVER_TIMEOUT = 5
 [oauth2]
 ENABLED = false

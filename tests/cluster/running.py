@@ -29,9 +29,11 @@ class RunningCluster:
     registry: str
     """Host and port, as in the name of an image."""
     ingress_port: int
+    ingress_metrics_url: str
+    """What the ingress controller counts, for Prometheus."""
     ingress_class: str
     node_ip: str
-    """Pods reach this machine under it, and nobody else does."""
+    """Pods and the ingress reach this machine under it, and nobody else does."""
     bin_dir: Path
     """Holds kubectl, helm, kustomize and argocd."""
 

@@ -37,6 +37,7 @@ class World(Protocol):
     ) -> int: ...
     def push(self, repository: str, number: int) -> HeadSha: ...
     def edit(self, repository: str, number: int, *, title: str) -> None: ...
+    def set_labels(self, repository: str, number: int, *labels: str) -> None: ...
     def close(self, repository: str, number: int) -> None: ...
     def reopen(self, repository: str, number: int) -> None: ...
     def delete_fork(self, repository: str, number: int) -> None: ...
@@ -176,6 +177,25 @@ def test_a_new_title_is_seen(place: Place) -> None:
     fetched = place.forge.fetch_pull_request(place.repository, number)
     assert fetched is not None
     assert fetched.title == "Another title"
+
+
+def test_labels_are_seen_sorted_whatever_their_order(place: Place) -> None:
+    number = place.world.open_pull_request(place.repository)
+    before = place.forge.fetch_pull_request(place.repository, number)
+    assert before is not None
+    assert before.labels == ()
+
+    place.world.set_labels(place.repository, number, "preview-ttl: 24h", "Bug \u202e", "a,b")
+    labelled = place.forge.fetch_pull_request(place.repository, number)
+    listed = place.forge.list_open_pull_requests(place.repository)
+    place.world.set_labels(place.repository, number, "a,b")
+    fewer = place.forge.fetch_pull_request(place.repository, number)
+    place.world.set_labels(place.repository, number)
+
+    assert labelled == replace(before, labels=("Bug \u202e", "a,b", "preview-ttl: 24h"))
+    assert listed == [labelled]
+    assert fewer == replace(before, labels=("a,b",))
+    assert place.forge.fetch_pull_request(place.repository, number) == before
 
 
 def test_a_pull_request_of_a_fork_is_known_as_one(place: Place) -> None:

@@ -3,12 +3,13 @@
 import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from previews.adapters.gitops import GitRepository
+from previews.adapters.gitops import FILE_BYTES_MAX, GitRepository
 from previews.domain.ports import GitOpsRepository, PushRejectedError, Tree
 from previews.errors import StalledError, TransientError
 from tests.fakes.gitops import FakeGitOpsRepository
@@ -215,17 +216,62 @@ def test_a_commit_that_nobody_knows_is_not_an_empty_folder(world: World, commit:
         world.repository.files_at(commit, "shop/0/pr-1")
 
 
-def test_files_can_be_named_by_many_threads_while_one_pushes(world: World) -> None:
+def test_a_file_is_read_as_it_was_at_a_commit(world: World) -> None:
+    first = world.commit({"shop/0/pr-1/namespace.yaml": HOSTILE, "shop/0/keep.yaml": ""})
+    second = world.commit({"shop/0/pr-1/namespace.yaml": "later", "shop/0/keep.yaml": None})
+    read_file = world.another_reader().read_file
+
+    assert read_file(first, "shop/0/pr-1/namespace.yaml") == HOSTILE
+    assert read_file(first, "shop/0/keep.yaml") == ""
+    assert read_file(second, "shop/0/pr-1/namespace.yaml") == "later"
+    assert read_file(second, "shop/0/keep.yaml") is None
+
+
+def test_what_is_no_file_of_a_commit_reads_as_nothing(world: World) -> None:
+    commit = world.commit({"shop/0/pr-1/namespace.yaml": "n"})
+
+    for path in ("shop/0/pr-1", "shop/0/pr-1/application.yaml", "shop/0/pr-*", "sho", "shop/0/pr"):
+        assert world.repository.read_file(commit, path) is None
+
+
+@pytest.mark.parametrize("commit", ["f" * 40, "main", "", "HEAD", "--help"])
+def test_a_commit_that_nobody_knows_is_not_one_without_the_file(world: World, commit: str) -> None:
+    world.repository.fetch()
+    with pytest.raises(TransientError) as raised:
+        world.repository.read_file(commit, "shop/0/pr-1/namespace.yaml")
+    assert raised.value.reason == "GitCommitUnknown"
+
+
+def test_a_file_of_any_length_is_not_read(world: World) -> None:
+    fits, too_long = "ü" * (FILE_BYTES_MAX // 2), "ü" * (FILE_BYTES_MAX // 2) + "!"
+    commit = world.commit({"shop/fits.yaml": fits, "shop/too-long.yaml": too_long})
+
+    assert world.repository.read_file(commit, "shop/fits.yaml") == fits
+    with pytest.raises(StalledError) as raised:
+        world.repository.read_file(commit, "shop/too-long.yaml")
+    assert raised.value.reason == "GitOpsFileUnreadable"
+
+
+@pytest.mark.parametrize("path", ["../README", "/etc/passwd", "", "a//b", ".git/config", "a\nb"])
+def test_nothing_outside_our_folder_is_read(world: World, path: str) -> None:
+    commit = world.repository.fetch().commit
+    with pytest.raises(ValueError, match="our folder"):
+        world.repository.read_file(commit, path)
+
+
+def test_files_can_be_named_and_read_by_many_threads_while_one_pushes(world: World) -> None:
     first = world.repository.fetch()
     tree = world.repository.push(first, {"shop/0/pr-1/a.yaml": "a"}, "one")
+    named = partial(world.repository.files_at, tree.commit, "shop/0/pr-1")
+    read = partial(world.repository.read_file, tree.commit, "shop/0/pr-1/a.yaml")
     with ThreadPoolExecutor(4) as threads:
-        answers = [
-            threads.submit(world.repository.files_at, tree.commit, "shop/0/pr-1") for _ in range(20)
-        ]
+        answers = [(threads.submit(named), threads.submit(read)) for _ in range(20)]
         last: Tree = tree
         for number in range(5):
             last = world.repository.push(last, {f"shop/0/pr-1/{number}.yaml": "x"}, "more")
-    assert {answer.result() for answer in answers} == {frozenset({"a.yaml"})}
+    assert {(names.result(), text.result()) for names, text in answers} == {
+        (frozenset({"a.yaml"}), "a")
+    }
     assert len(world.another_reader().fetch().blobs) == 6
 
 
@@ -298,5 +344,8 @@ def test_a_server_that_does_not_answer_is_worth_another_try(world: World) -> Non
         world.repository.fetch()
     with pytest.raises(TransientError) as pushed:
         world.repository.push(base, {"shop/x.yaml": "x"}, "unheard")
+    with pytest.raises(TransientError) as read:
+        world.repository.read_file("f" * 40, "shop/x.yaml")
+    assert read.value.reason == "GitUnreachable"
     assert {fetched.value.reason, pushed.value.reason} == {"GitUnreachable"}
     assert not isinstance(pushed.value, PushRejectedError)

@@ -3,8 +3,8 @@
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Protocol
 
@@ -13,18 +13,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from previews.adapters.store import SQLStore
+from previews.domain.lifetime import Anchor, Expiry, Facts, Said, Until, Wishes
 from previews.domain.ports import Store
 from previews.domain.preview import (
     Condition,
     HeadSha,
     Manifests,
+    Mode,
     Phase,
     PreviewKey,
     ProbeResult,
     PullRequest,
     Stage,
 )
-from previews.domain.record import Delivery, PreviewRecord, Verdict
+from previews.domain.record import (
+    HISTORY_KEPT,
+    Delivery,
+    Gone,
+    HistoryEntry,
+    PreviewRecord,
+    Removal,
+    Verdict,
+)
 from previews.errors import TransientError
 from tests.fakes.clock import ManualClock
 from tests.fakes.store import InMemoryStore
@@ -44,6 +54,38 @@ PULL_REQUEST = PullRequest(
     author="mallory",
     url="https://forge.example/acme/shop/pull/42",
     from_fork=False,
+    labels=("\udcff", "preview-ttl: 24h"),
+)
+FACTS = Facts(
+    created_at=NOON, pushed_at=NOON, expired_at=NOON, asleep=Said(NOON, "nobody visited it")
+)
+EXPIRY = Expiry(
+    at=NOON,
+    anchor=Anchor.LAST_PUSH,
+    anchored_at=NOON,
+    ttl=timedelta(hours=72, microseconds=1),
+    extended_by="ada",
+    pinned_by="bob",
+    is_near=True,
+)
+REMOVAL = Removal(
+    cause="Closed",
+    by="previews",
+    started_at=NOON,
+    gone=(Gone("Application", "shop-pr-42", NOON), Gone("Namespace", "shop-pr-42", NOON)),
+    finished_at=NOON,
+)
+PINNED = HistoryEntry(NOON, "mallory \ud83d", "Pinned", "until \x00 noon")
+WISHES = Wishes(
+    pin=Until(NOON + timedelta(days=1), NOON, "mallory \ud83d"),
+    extension=Until(NOON, NOON, "ada"),
+    sleep=Said(NOON, "ada"),
+    wake=Said(NOON, "a visitor"),
+    redeploy=Said(NOON, ""),
+    removal=Said(NOON, "ada"),
+    eviction=Said(NOON, "room for shop#43"),
+    confirmation=Said(NOON, "bob"),
+    active_at=NOON,
 )
 
 
@@ -122,6 +164,9 @@ def test_knows_nothing_at_first(world: World) -> None:
     assert world.store.list_records() == []
     assert world.store.load_pull_request("acme/shop", 42) == []
     assert world.store.published("acme/shop", 42) == {}
+    assert world.store.load_wishes(KEY) == Wishes()
+    assert world.store.list_wishes() == {}
+    assert world.store.history(KEY) == []
 
 
 def test_an_event_marks_its_previews_for_a_fresh_read(world: World) -> None:
@@ -205,10 +250,19 @@ def test_saving_leaves_the_mark_of_an_event_that_came_meanwhile(world: World) ->
 
 
 def test_saving_what_is_stored_already_writes_nothing(world: World) -> None:
-    manifests = Manifests(Stage.WHOLE, "d1", HeadSha("a" * 40), {"b.yaml": "b", "a.yaml": "a"})
+    manifests = Manifests(
+        Stage.WHOLE,
+        "d1",
+        HeadSha("a" * 40),
+        {"b.yaml": "b", "a.yaml": "a"},
+        annotations={"previews.dev/pinned": "p", "previews.dev/asleep": "a"},
+    )
     record = PreviewRecord(
         key=KEY,
         pull_request=PULL_REQUEST,
+        facts=FACTS,
+        expiry=EXPIRY,
+        removal=REMOVAL,
         manifests=manifests,
         probe_result=ProbeResult(answered=True, detail="200 OK"),
         conditions=(PUSHED,),
@@ -230,6 +284,20 @@ def test_saving_what_is_stored_already_writes_nothing(world: World) -> None:
         PreviewRecord(key=KEY, pull_request=PULL_REQUEST),
         PreviewRecord(key=KEY, head_since=NOON),
         PreviewRecord(key=KEY, manifests=Manifests(Stage.NOTHING, "", None, {})),
+        PreviewRecord(
+            key=KEY,
+            manifests=Manifests(
+                Stage.WHOLE, "d", None, {}, Mode.WARMING, "2026-11-02T12:00:00Z", {"a": "b"}
+            ),
+        ),
+        PreviewRecord(key=KEY, facts=FACTS),
+        PreviewRecord(key=KEY, facts=Facts(created_at=NOON, pushed_at=NOON)),
+        PreviewRecord(key=KEY, expiry=EXPIRY),
+        PreviewRecord(key=KEY, queued_since=NOON),
+        PreviewRecord(key=KEY, manifests_since=NOON),
+        PreviewRecord(key=KEY, is_rewritten=True),
+        PreviewRecord(key=KEY, removal=REMOVAL),
+        PreviewRecord(key=KEY, removal=Removal(cause="Expired", by="ada", started_at=NOON)),
         PreviewRecord(key=KEY, probed_digest="d1"),
         PreviewRecord(key=KEY, probe_result=ProbeResult(answered=False, detail="")),
         PreviewRecord(key=KEY, phase=Phase.LIVE),
@@ -256,6 +324,17 @@ pull_requests = st.builds(
     number=st.integers(1, 10**10 - 1),
     is_open=st.booleans(),
     from_fork=st.booleans(),
+    labels=st.lists(anything, max_size=3).map(tuple),
+)
+said = st.none() | st.builds(Said, moments, anything)
+until = st.none() | st.builds(Until, moments, moments, anything)
+entries = st.builds(HistoryEntry, moments, anything, anything, anything)
+wishes_of_any_kind = st.builds(
+    Wishes,
+    pin=until,
+    extension=until,
+    active_at=st.none() | moments,
+    **dict.fromkeys(("sleep", "wake", "redeploy", "removal", "eviction", "confirmation"), said),
 )
 records = st.builds(
     PreviewRecord,
@@ -263,6 +342,33 @@ records = st.builds(
     fetch_mark=st.just(0),
     pull_request=st.none() | pull_requests,
     head_since=st.none() | moments,
+    facts=st.none()
+    | st.builds(
+        Facts, created_at=moments, pushed_at=moments, expired_at=st.none() | moments, asleep=said
+    ),
+    expiry=st.none()
+    | st.builds(
+        Expiry,
+        at=moments,
+        anchor=st.sampled_from(Anchor),
+        anchored_at=moments,
+        ttl=st.timedeltas(timedelta(0), timedelta(days=36500)),
+        extended_by=anything,
+        pinned_by=anything,
+        is_near=st.booleans(),
+    ),
+    queued_since=st.none() | moments,
+    manifests_since=st.none() | moments,
+    is_rewritten=st.booleans(),
+    removal=st.none()
+    | st.builds(
+        Removal,
+        cause=anything,
+        by=anything,
+        started_at=moments,
+        gone=st.lists(st.builds(Gone, anything, anything, moments), max_size=3).map(tuple),
+        finished_at=st.none() | moments,
+    ),
     manifests=st.none()
     | st.builds(
         Manifests,
@@ -270,6 +376,9 @@ records = st.builds(
         digest=anything,
         head_sha=st.none() | anything,
         files=st.dictionaries(anything, anything, max_size=3),
+        mode=st.sampled_from(Mode),
+        redeployed_at=anything,
+        annotations=st.dictionaries(anything, anything, max_size=3),
     ),
     probed_digest=st.text(st.characters(codec="ascii")),
     probe_result=st.none() | st.builds(ProbeResult, answered=st.booleans(), detail=anything),
@@ -304,6 +413,149 @@ def test_whatever_is_saved_comes_back_exactly(world: World, record: PreviewRecor
         assert found == [record]
 
 
+def test_remembers_what_was_asked_for_and_who_asked(world: World) -> None:
+    world.store.save_wishes(KEY, WISHES, [PINNED])
+
+    assert world.store.load_wishes(KEY) == WISHES
+    assert world.store.load_wishes(OTHER_KEY) == Wishes()
+    assert world.store.history(KEY) == [PINNED]
+    assert world.store.load(KEY) is None
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(wishes=wishes_of_any_kind, entry=entries)
+def test_whatever_was_asked_for_comes_back_exactly(
+    world: World, wishes: Wishes, entry: HistoryEntry
+) -> None:
+    world.store.save_wishes(KEY, wishes, [entry])
+
+    assert world.store.load_wishes(KEY) == wishes
+    assert world.store.list_wishes() == ({} if wishes == Wishes() else {KEY: wishes})
+    assert world.store.history(KEY)[-1] == entry
+
+
+@pytest.mark.parametrize("wish", [field.name for field in fields(Wishes)])
+def test_every_wish_is_replaced_there_and_back(world: World, wish: str) -> None:
+    for wishes in (replace(WISHES, **{wish: None}), WISHES, Wishes(), WISHES):
+        world.store.save_wishes(KEY, wishes)
+
+        assert world.store.load_wishes(KEY) == wishes
+
+
+def test_lists_the_wishes_of_every_preview_that_has_some(world: World) -> None:
+    slept = Wishes(sleep=Said(NOON, "ada"))
+    world.store.save(PreviewRecord(key=PreviewKey("api", 1)))
+    world.store.save_wishes(KEY, WISHES)
+    world.store.save_wishes(OTHER_KEY, slept)
+    world.store.save_wishes(PreviewKey("docs", 1), Wishes())
+
+    assert world.store.list_wishes() == {KEY: WISHES, OTHER_KEY: slept}
+
+
+def test_asking_for_what_is_stored_already_writes_nothing(world: World) -> None:
+    world.store.save_wishes(KEY, WISHES)
+    before = world.version()
+
+    world.store.save_wishes(KEY, WISHES)
+
+    assert world.version() == before
+
+
+def test_times_of_any_zone_come_back_as_the_same_moment(world: World) -> None:
+    eastern = NOON.astimezone(timezone(timedelta(hours=5)))
+    entry = HistoryEntry(eastern, "ada", "Slept")
+    record = PreviewRecord(
+        key=KEY, queued_since=eastern, facts=Facts(created_at=eastern, pushed_at=eastern)
+    )
+    world.store.save(record, [entry])
+    world.store.save_wishes(KEY, Wishes(pin=Until(eastern, eastern, "ada"), active_at=eastern))
+
+    found, wishes = world.store.load(KEY), world.store.load_wishes(KEY)
+    assert found == record
+    assert wishes.pin == Until(NOON, NOON, "ada")
+    assert wishes.active_at == NOON
+    assert world.store.history(KEY) == [entry]
+
+
+def test_a_record_and_its_history_are_written_together(world: World) -> None:
+    record = PreviewRecord(key=KEY, phase=Phase.ASLEEP)
+    slept, woke = HistoryEntry(NOON, "previews", "Slept"), HistoryEntry(NOON, "ada", "Woke")
+    world.store.save(record, [slept])
+    before = world.version()
+
+    world.store.save(record, [woke, PINNED])
+
+    assert world.version() != before
+    assert world.store.load(KEY) == record
+    assert world.store.history(KEY) == [slept, woke, PINNED]
+    assert world.store.history(OTHER_KEY) == []
+
+
+def test_the_oldest_of_a_long_history_go(world: World) -> None:
+    entries = [HistoryEntry(NOON, "ada", "Woke", str(turn)) for turn in range(HISTORY_KEPT + 3)]
+    other = HistoryEntry(NOON, "bob", "Slept")
+    world.store.save_wishes(OTHER_KEY, Wishes(), [other])
+    world.store.save_wishes(KEY, Wishes(), entries[:HISTORY_KEPT])
+    assert world.store.history(KEY) == entries[:HISTORY_KEPT]
+
+    world.store.save_wishes(KEY, Wishes(), entries[HISTORY_KEPT:-1])
+    world.store.save(PreviewRecord(key=KEY), entries[-1:])
+
+    assert world.store.history(KEY) == entries[3:]
+    assert world.store.history(OTHER_KEY) == [other]
+
+
+def test_a_forgotten_preview_leaves_nothing_but_its_deliveries(world: World) -> None:
+    world.store.accept([(delivery("one"), [KEY])])
+    for key, pull_request in (
+        (KEY, PULL_REQUEST),
+        (OTHER_KEY, replace(PULL_REQUEST, number=OTHER_KEY.number)),
+        (PreviewKey("blog", 42), replace(PULL_REQUEST, repository="acme/blog")),
+    ):
+        world.store.save(PreviewRecord(key=key, pull_request=pull_request), [PINNED])
+        world.store.save_wishes(key, WISHES, [PINNED])
+        world.store.record_published(pull_request.repository, key.number, "comment", "d1")
+
+    world.store.forget(KEY)
+
+    assert world.store.load(KEY) is None
+    assert world.store.load_wishes(KEY) == Wishes()
+    assert world.store.history(KEY) == []
+    assert world.store.published("acme/shop", 42) == {}
+    assert world.store.accept([(delivery("one"), [KEY])]) == [False]
+    for key, repository in ((OTHER_KEY, "acme/shop"), (PreviewKey("blog", 42), "acme/blog")):
+        assert world.store.load(key) is not None
+        assert world.store.load_wishes(key) == WISHES
+        assert world.store.history(key) == [PINNED, PINNED]
+        assert world.store.published(repository, key.number) == {"comment": "d1"}
+
+
+def test_what_was_published_goes_with_the_last_preview_of_its_pull_request(world: World) -> None:
+    api = PreviewKey("api", 42)
+    for key in (KEY, api):
+        world.store.save(PreviewRecord(key=key, pull_request=PULL_REQUEST))
+    world.store.record_published("acme/shop", 42, "comment", "d1")
+
+    world.store.forget(KEY)
+    assert world.store.published("acme/shop", 42) == {"comment": "d1"}
+    world.store.forget(api)
+
+    assert world.store.published("acme/shop", 42) == {}
+
+
+def test_forgetting_what_is_not_known_writes_nothing(world: World) -> None:
+    world.store.save(PreviewRecord(key=OTHER_KEY, pull_request=PULL_REQUEST), [PINNED])
+    world.store.record_published("acme/shop", 42, "comment", "d1")
+    before = world.version()
+
+    world.store.forget(KEY)
+
+    assert world.version() == before
+    assert world.store.published("acme/shop", 42) == {"comment": "d1"}
+
+
 def test_finds_the_previews_of_all_projects_at_one_pull_request(world: World) -> None:
     shop = PreviewRecord(key=KEY, pull_request=PULL_REQUEST)
     api = PreviewRecord(key=PreviewKey("api", 42), pull_request=PULL_REQUEST)
@@ -316,6 +568,7 @@ def test_finds_the_previews_of_all_projects_at_one_pull_request(world: World) ->
         world.store.save(record)
 
     assert world.store.load_pull_request("acme/shop", 42) == [api, shop]
+    assert list(world.store.each_record()) == world.store.list_records()
     assert [r.key for r in world.store.list_records()] == sorted(
         r.key for r in (shop, api, elsewhere, unread, later)
     )
@@ -345,10 +598,16 @@ def test_says_that_it_is_out_of_order_and_works_again_afterwards(world: World) -
         world.store.accept([(delivery("one"), [KEY])])
     assert raised.value.reason == "StoreUnavailable"
     with pytest.raises(TransientError):
-        world.store.save(PreviewRecord(key=KEY))
+        world.store.save(PreviewRecord(key=KEY), [PINNED])
+    with pytest.raises(TransientError):
+        world.store.save_wishes(KEY, WISHES, [PINNED])
+    with pytest.raises(TransientError):
+        world.store.forget(KEY)
     world.mend()
 
     assert world.store.load(KEY) is None
+    assert world.store.load_wishes(KEY) == Wishes()
+    assert world.store.history(KEY) == []
     assert world.store.accept([(delivery("one"), [KEY])]) == [True]
 
 

@@ -138,6 +138,18 @@ class GiteaWorld:
     def edit(self, repository: str, number: int, *, title: str) -> None:
         self._ask("PATCH", f"/repos/{repository}/pulls/{number}", {"title": title})
 
+    def set_labels(self, repository: str, number: int, *labels: str) -> None:
+        known = {
+            each["name"]: each["id"] for each in self._ask("GET", f"/repos/{repository}/labels")
+        }
+        for name in set(labels) - known.keys():
+            made = self._ask(
+                "POST", f"/repos/{repository}/labels", {"name": name, "color": "#d73a4a"}
+            )
+            known[name] = made["id"]
+        path = f"/repos/{repository}/issues/{number}/labels"
+        self._ask("PUT", path, {"labels": [known[name] for name in labels]})
+
     def close(self, repository: str, number: int) -> None:
         self._ask("PATCH", f"/repos/{repository}/pulls/{number}", {"state": "closed"})
 
@@ -157,6 +169,10 @@ class GiteaWorld:
 
     def rename(self, repository: str, name: str) -> None:
         self._ask("PATCH", f"/repos/{repository}", {"name": name.partition("/")[2]})
+
+    def create_webhook(self, url: str, secret: str) -> None:
+        """On the newest repository, with the events that the documentation names."""
+        self._gitea.create_webhook(self.repository, url, secret)
 
     def hide(self, repository: str) -> None:
         self._ask("DELETE", f"/repos/{repository}/collaborators/{self._bot.name}")

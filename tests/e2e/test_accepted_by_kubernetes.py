@@ -15,10 +15,12 @@ from tests.rendered import (
     ALL_APP_VALUES,
     ALL_MANAGER_VALUES,
     APP_VALUES,
+    ASLEEP_APP_VALUES,
     MANAGER_VALUES,
     PREVIEW_APP,
     PREVIEWS,
     ROOTS_ALONE,
+    WILDCARD_ELSEWHERE,
     Object,
     by_kind,
     find_helm,
@@ -61,10 +63,12 @@ def test_the_api_server_takes_all_that_our_templates_make(
     ("chart", "values"),
     [
         (PREVIEW_APP, APP_VALUES),
+        (PREVIEW_APP, ASLEEP_APP_VALUES),
         (PREVIEW_APP, ALL_APP_VALUES),
         (PREVIEWS, MANAGER_VALUES),
         (PREVIEWS, ALL_MANAGER_VALUES),
         (PREVIEWS, ROOTS_ALONE),
+        (PREVIEWS, WILDCARD_ELSEWHERE),
     ],
 )
 def test_the_api_server_takes_both_charts_without_a_warning(

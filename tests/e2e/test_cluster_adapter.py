@@ -257,6 +257,7 @@ def test_what_argocd_refuses_is_told_though_it_reads_healthy(
         assert found.problems == ()
 
 
+@pytest.mark.fault(28)
 def test_a_preview_whose_sync_waits_for_its_next_attempt_goes_once_that_is_ended(
     preview: Preview, cluster: KubernetesCluster
 ) -> None:

@@ -69,6 +69,7 @@ def test_what_was_closed_while_the_manager_was_down_is_removed(deaf_world: World
     wait_until("status and comment say so", pull_request.is_said_to_be_removed)
 
 
+@pytest.mark.fault(11)
 def test_a_killed_manager_goes_on_where_it_was(deaf_world: World) -> None:
     pull_request = deaf_world.open_simple_pull_request("interrupted")
     wait_until("its files are in Git", pull_request.files, explain=pull_request.explain)
@@ -87,6 +88,7 @@ def test_a_killed_manager_goes_on_where_it_was(deaf_world: World) -> None:
     assert len(pull_request.comments()) == 1
 
 
+@pytest.mark.fault(19)
 def test_without_its_store_the_manager_deletes_nothing_and_adopts_what_is_live(
     deaf_world: World,
 ) -> None:
@@ -157,6 +159,7 @@ def test_the_forge_and_git_may_go_away_and_come_back(deaf_world: World) -> None:
         pull_request.close()
 
 
+@pytest.mark.fault(35)
 def test_a_cluster_that_does_not_answer_at_start_is_waited_for(deaf_world: World) -> None:
     cluster, manager = deaf_world.cluster, deaf_world.manager
     manager.stop()
@@ -171,6 +174,7 @@ def test_a_cluster_that_does_not_answer_at_start_is_waited_for(deaf_world: World
     pull_request.close()
 
 
+@pytest.mark.fault(21)
 def test_what_somebody_changes_in_our_folder_is_mended_and_the_rest_is_kept(
     deaf_world: World,
 ) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from previews.domain.plan import APPLICATION_FILE
+from previews.domain.observation import APPLICATION_FILE
 from tests.world.pull_request import Page, PullRequest
 from tests.world.visitor import Visitor
 from tests.world.waiting import wait_until
@@ -64,6 +64,7 @@ def test_nothing_is_deployed_before_its_image_is_there(world: World) -> None:
     pull_request.close()
 
 
+@pytest.mark.fault(27)
 def test_a_removal_that_is_stuck_says_why_and_holds_up_nobody(world: World) -> None:
     stuck = world.open_simple_pull_request("stuck")
     stuck.wait_until_live()
@@ -86,6 +87,7 @@ def test_a_removal_that_is_stuck_says_why_and_holds_up_nobody(world: World) -> N
     stuck.wait_until_removed()
 
 
+@pytest.mark.fault(31)
 def test_a_preview_that_is_reopened_while_it_is_removed_survives(world: World) -> None:
     pull_request = world.open_simple_pull_request("second-thoughts")
     pull_request.wait_until_live()
@@ -114,6 +116,7 @@ def test_a_preview_that_is_reopened_while_it_is_removed_survives(world: World) -
     pull_request.close()
 
 
+@pytest.mark.fault(32)
 def test_a_namespace_that_is_not_ours_is_left_alone(world: World) -> None:
     pull_request = world.open_pull_request("squatted", Page("Squatted", "-"), image=False)
     pull_request.wait_until_phase("WaitingForImage")

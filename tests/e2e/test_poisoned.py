@@ -24,6 +24,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.fault(15)
 def test_hostile_words_reach_nothing_but_the_texts_that_they_are(world: World) -> None:
     before = _applications(world)
     process = world.manager.pid

@@ -37,9 +37,14 @@ class FakeArgoCD:
     def looks(self, files: Mapping[str, str], commit: str, root: str | None = None) -> None:
         """Read this commit for one root, as after a refresh, or for all. Paths are below our folder."""
         top = top_root_name(self._cluster.instance)
+        try:
+            found = _objects(files, ROOTS)
+        except ManifestError as error:
+            self._cluster.put_application(top, problems=(f"ComparisonError: {error}",))
+            return
         roots = {
             name: manifest
-            for (_, name), manifest in _objects(files, ROOTS).items()
+            for (_, name), manifest in found.items()
             if manifest["kind"] == "Application"
         }
         due = {root} if root is not None else {top, *roots}
@@ -48,7 +53,11 @@ class FakeArgoCD:
             self._cluster.put_application(top, revisions=frozenset({commit}))
         for name in sorted(due & self._behind.keys() & roots.keys()):
             folder = str(roots[name]["spec"]["source"]["path"]).removeprefix(self._prefix)
-            self._apply(name, _objects(files, f"{folder.rstrip('/')}/"))
+            try:
+                self._apply(name, _objects(files, f"{folder.rstrip('/')}/"))
+            except ManifestError as error:
+                self._cluster.put_application(name, problems=(f"ComparisonError: {error}",))
+                continue
             self._cluster.put_application(name, revisions=frozenset({commit}))
 
     def finishes(self, name: str, **fields: Any) -> None:  # noqa: ANN401 those of Application
@@ -73,12 +82,14 @@ class FakeArgoCD:
         """What the root of all roots does. Returns those that are new."""
         for gone in self._behind.keys() - roots.keys():
             for identity in self._behind.pop(gone):
-                self._delete(identity)
+                if identity[0] != "ConfigMap":
+                    self._delete(identity)
             self._cluster.delete_application(gone)
         new = roots.keys() - self._behind.keys()
         for name in new:
             self._behind[name] = {}
-            self._cluster.put_application(name, sync="Synced", health="Healthy")
+            marks = roots[name]["metadata"]["labels"]
+            self._cluster.put_root(name, shard=str(marks.get(labels.SHARD, "")))
         return set(new)
 
     def _apply(self, root: str, wanted: Mapping[Identity, Manifest]) -> None:
@@ -118,7 +129,9 @@ class FakeArgoCD:
             case ("Namespace", name):
                 self._cluster.put_namespace(name, owner, instance=instance)
             case ("AppProject", name):
-                self._cluster.put_app_project(name)
+                self._cluster.put_app_project(name, owner, instance=instance)
+            case ("ConfigMap", name):
+                self._cluster.put_config_map(name, instance=instance)
 
     def _exists(self, identity: Identity) -> bool:
         match identity:
@@ -128,6 +141,8 @@ class FakeArgoCD:
                 return name in self._cluster.namespaces
             case ("AppProject", name):
                 return name in self._cluster.app_projects
+            case ("ConfigMap", name):
+                return name in self._cluster.config_maps
             case _:
                 return True
 
@@ -141,13 +156,23 @@ class FakeArgoCD:
                 self._cluster.delete_namespace(name)
             case ("AppProject", name):
                 self._cluster.delete_app_project(name)
+            case ("ConfigMap", name):
+                self._cluster.config_maps.discard(name)
+
+
+class ManifestError(ValueError):
+    """What lies in Git is no Kubernetes object: nothing of its root is compared, nor changed."""
 
 
 def _objects(files: Mapping[str, str], folder: str) -> dict[Identity, Manifest]:
     found: dict[Identity, Manifest] = {}
     for path, text in files.items():
         if path.startswith(folder):
-            found |= {(each["kind"], each["metadata"]["name"]): each for each in _documents(text)}
+            try:
+                documents = _documents(text)
+                found |= {(each["kind"], each["metadata"]["name"]): each for each in documents}
+            except (yaml.YAMLError, KeyError, TypeError) as error:
+                raise ManifestError(f"{path} is no manifest") from error
     return found
 
 

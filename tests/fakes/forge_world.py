@@ -40,6 +40,8 @@ class WorldPullRequest:
     created_at: datetime
     updated_at: datetime
     is_open: bool = True
+    labels: tuple[str, ...] = ()
+    """As people see them: in the order in which they were set."""
 
     def seen(self) -> PullRequest:
         """As an adapter gives it."""
@@ -55,6 +57,7 @@ class WorldPullRequest:
             author=self.author,
             url=f"https://github.com/{self.repository}/pull/{self.number}",
             from_fork=head != self.repository.casefold(),
+            labels=tuple(sorted(self.labels)),
         )
 
 
@@ -151,6 +154,21 @@ class ForgeWorld:
             before = self.pull_request(repository, number)
             edited = self._put(replace(before, title=title))
         self.happened("edited", edited, changes={"title": {"from": before.title}})
+
+    def set_labels(self, repository: str, number: int, *labels: str) -> None:
+        """Have these labels and no others on it. Each change is an event of its own, as on a forge."""
+        had = self.pull_request(repository, number).labels
+        for action, changed in (
+            ("unlabeled", [each for each in had if each not in labels]),
+            ("labeled", [each for each in labels if each not in had]),
+        ):
+            for label in changed:
+                with self._lock:
+                    before = self.pull_request(repository, number)
+                    kept = tuple(each for each in before.labels if each != label)
+                    now = (*kept, label) if action == "labeled" else kept
+                    after = self._put(replace(before, labels=now))
+                self.happened(action, after, label=label)
 
     def close(self, repository: str, number: int) -> None:
         with self._lock:

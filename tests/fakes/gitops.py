@@ -7,6 +7,7 @@ from functools import cached_property
 from threading import Lock
 from typing import Self
 
+from previews.adapters.gitops import FILE_BYTES_MAX
 from previews.domain.ports import PushRejectedError, Tree
 from previews.errors import StalledError, TransientError
 
@@ -72,16 +73,21 @@ class FakeGitOpsRepository:
 
     def files_at(self, commit: str, folder: str) -> frozenset[str]:
         with self._lock:
-            self._check_reachable()
-            found = self._known.get(commit)
-            if found is None:
-                raise TransientError("GitCommitUnknown", f"there is no commit {commit!r}")
+            found = self._known_commit(commit)
             inside = [path.removeprefix(f"{folder}/") for path in found.files]
             return frozenset(
                 name
                 for name, path in zip(inside, found.files, strict=True)
                 if name != path and "/" not in name
             )
+
+    def read_file(self, commit: str, path: str) -> str | None:
+        _check_path(path)
+        with self._lock:
+            text = self._known_commit(commit).files.get(path)
+        if text is not None and len(text.encode()) > FILE_BYTES_MAX:
+            raise StalledError("GitOpsFileUnreadable", f"{path} at {commit} is too long")
+        return text
 
     def blob_id(self, text: str) -> str:
         content = text.encode()
@@ -151,6 +157,12 @@ class FakeGitOpsRepository:
             raise StalledError("GitOpsBranchMissing", "create that branch with a first commit")
         return self.tip
 
+    def _known_commit(self, commit: str) -> FakeCommit:
+        self._check_reachable()
+        if commit not in self._known:
+            raise TransientError("GitCommitUnknown", f"there is no commit {commit!r}")
+        return self._known[commit]
+
     def _check_reachable(self) -> None:
         if self.is_unreachable:
             raise TransientError("GitUnreachable", "the GitOps server does not answer")
@@ -166,5 +178,10 @@ def _check_changes(base: Tree, changes: Mapping[str, str | None]) -> None:
         if text is None:
             if path not in base.blobs:
                 raise ValueError(f"{path!r} cannot be removed: our folder has no such file")
-        elif not path.isprintable() or {"", ".", "..", ".git"} & set(path.lower().split("/")):
-            raise ValueError(f"{path!r} is not the path of something in our folder")
+        else:
+            _check_path(path)
+
+
+def _check_path(path: str) -> None:
+    if not path.isprintable() or {"", ".", "..", ".git"} & set(path.lower().split("/")):
+        raise ValueError(f"{path!r} is not the path of something in our folder")

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from previews.domain.lifetime import Wishes
 from previews.domain.preview import PreviewKey
-from previews.domain.record import Delivery, PreviewRecord
+from previews.domain.record import HISTORY_KEPT, Delivery, HistoryEntry, PreviewRecord
 from previews.errors import TransientError
 
 
@@ -17,6 +18,8 @@ class InMemoryStore:
         self.writes = 0
         """How many times something changed."""
         self._records: dict[PreviewKey, PreviewRecord] = {}
+        self._wishes: dict[PreviewKey, Wishes] = {}
+        self._history: dict[PreviewKey, list[HistoryEntry]] = {}
         self._published: dict[tuple[str, int], dict[str, str]] = {}
         self._lock = threading.Lock()
 
@@ -36,23 +39,55 @@ class InMemoryStore:
             return self._records.get(key)
 
     def load_pull_request(self, repository: str, number: int) -> list[PreviewRecord]:
-        return [
-            record
-            for record in self.list_records()
-            if record.key.number == number
-            and record.pull_request is not None
-            and record.pull_request.repository == repository
-        ]
+        with self._turn():
+            return self._at(repository, number)
 
     def list_records(self) -> list[PreviewRecord]:
         with self._turn():
             return [record for _, record in sorted(self._records.items())]
 
-    def save(self, record: PreviewRecord) -> None:
+    def each_record(self) -> Iterator[PreviewRecord]:
+        yield from self.list_records()
+
+    def save(self, record: PreviewRecord, history: Sequence[HistoryEntry] = ()) -> None:
         with self._turn():
             stored = self._records.get(record.key)
             mark = stored.fetch_mark if stored else record.fetch_mark
             self._put(replace(record, fetch_mark=mark))
+            self._add_history(record.key, history)
+
+    def load_wishes(self, key: PreviewKey) -> Wishes:
+        with self._turn():
+            return self._wishes.get(key, Wishes())
+
+    def list_wishes(self) -> Mapping[PreviewKey, Wishes]:
+        with self._turn():
+            return {key: wishes for key, wishes in self._wishes.items() if wishes != Wishes()}
+
+    def save_wishes(
+        self, key: PreviewKey, wishes: Wishes, history: Sequence[HistoryEntry] = ()
+    ) -> None:
+        with self._turn():
+            if self._wishes.get(key) != wishes:
+                self._wishes[key] = wishes
+                self.writes += 1
+            self._add_history(key, history)
+
+    def history(self, key: PreviewKey) -> list[HistoryEntry]:
+        with self._turn():
+            return list(self._history.get(key, ()))
+
+    def forget(self, key: PreviewKey) -> None:
+        with self._turn():
+            record = self._records.pop(key, None)
+            wishes = self._wishes.pop(key, None)
+            history = self._history.pop(key, None)
+            if record is not None and record.pull_request is not None:
+                repository = record.pull_request.repository
+                if not self._at(repository, key.number):
+                    self._published.pop((repository, key.number), None)
+            if record or wishes or history:
+                self.writes += 1
 
     def mark_for_fetch(self, keys: Sequence[PreviewKey]) -> None:
         with self._turn():
@@ -74,6 +109,21 @@ class InMemoryStore:
             if targets.get(target) != digest:
                 targets[target] = digest
                 self.writes += 1
+
+    def _at(self, repository: str, number: int) -> list[PreviewRecord]:
+        return [
+            record
+            for key, record in sorted(self._records.items())
+            if key.number == number
+            and record.pull_request is not None
+            and record.pull_request.repository == repository
+        ]
+
+    def _add_history(self, key: PreviewKey, entries: Sequence[HistoryEntry]) -> None:
+        if entries:
+            kept = [*self._history.get(key, ()), *entries]
+            self._history[key] = kept[-HISTORY_KEPT:]
+            self.writes += 1
 
     def _mark(self, keys: Sequence[PreviewKey]) -> None:
         for key in keys:

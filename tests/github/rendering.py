@@ -7,6 +7,7 @@ import base64
 import json
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 from zlib import crc32
 
 from previews.domain.record import CommitStatus
@@ -84,7 +85,7 @@ class Renderer:
             "title": held.title,
             "body": None,
             "user": self.user(held.author),
-            "labels": [],
+            "labels": [self.label(each, held.repository) for each in held.labels],
             "assignees": [],
             "requested_reviewers": [],
             "created_at": at(held.created_at),
@@ -98,6 +99,17 @@ class Renderer:
                 "repo": self.repository(held.repository, repository_id),
             },
             "head": self._head(held, repository_id),
+        }
+
+    def label(self, name: str, repository: str) -> dict[str, Json]:
+        return {
+            "id": user_id(name),
+            "node_id": node_id("Label", user_id(name)),
+            "url": f"{self._api_url}/repos/{repository}/labels/{quote(name, safe='')}",
+            "name": name,
+            "color": "d73a4a",
+            "default": False,
+            "description": "",
         }
 
     def _head(self, held: WorldPullRequest, repository_id: int) -> dict[str, Json]:

@@ -147,6 +147,8 @@ class StandInGitHub(ForgeWorld):
     def happened(self, action: str, pull_request: WorldPullRequest, **details: object) -> None:
         if not self._hooks:
             return
+        if isinstance(label := details.get("label"), str):
+            details["label"] = self._render.label(label, pull_request.repository)
         payload = self.payload(action, pull_request, **details)
         self.violations.extend(webhook_schemas().violations("pull_request", payload))
         for hook in self._hooks:

@@ -32,9 +32,10 @@ EVENTS = (
     "pull-request-closed",
     "pull-request-reopened",
     "pull-request-labeled",
+    "pull-request-unlabeled",
     "pull-request-edited",
 )
-ACTIONS = ("opened", "synchronize", "closed", "reopened", "labeled", "edited")
+ACTIONS = ("opened", "synchronize", "closed", "reopened", "labeled", "unlabeled", "edited")
 PROSE = {"description", "example", "examples", "externalDocs", "summary", "title"}
 
 

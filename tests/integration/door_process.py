@@ -18,7 +18,7 @@ from previews.domain.record import Delivery
 from previews.reconcile.effects import Effects, LoggingWitness
 from previews.reconcile.inbox import Inbox
 from previews.web import create_web
-from previews.web.api import api_router
+from previews.web.api import health_router
 from previews.web.webhooks import WebhookDoor
 
 SECRET = "the secret of this hook"
@@ -59,17 +59,10 @@ def serve(database: Path, busy_timeout_seconds: float, body_timeout_seconds: flo
         submit=inbox.submit,
         clock=clock,
     )
-    api = api_router(
-        readiness=dict,
-        token=None,
-        previews=store.list_records,
-        load=store.load,
-        describe=lambda _: None,
-    )
     listener = socket.create_server(("127.0.0.1", 0), backlog=1000)
     print(listener.getsockname()[1], flush=True)
     config = uvicorn.Config(
-        create_web(door=door, routers=[api]),
+        create_web(door=door, routers=[health_router(dict)]),
         loop="uvloop",
         http="httptools",
         log_level="warning",

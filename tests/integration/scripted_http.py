@@ -124,7 +124,7 @@ class ScriptedServer:
                     # The client has gone: its own business, and often what the test is about.
                     self.close_connection = True
 
-            do_HEAD = do_PATCH = do_POST = do_CONNECT = do_GET  # noqa: N815 the names are the library's
+            do_HEAD = do_PATCH = do_POST = do_DELETE = do_CONNECT = do_GET  # noqa: N815 the names are the library's
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 as inherited
                 """Tests say what they need themselves."""

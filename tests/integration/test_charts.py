@@ -7,14 +7,18 @@ import pytest
 import yaml
 
 from previews.domain.naming import top_root_name
+from tests.manager_rights import ARGOCD_RIGHTS, CLUSTER_RIGHTS
 from tests.rendered import (
     ALL_APP_VALUES,
     ALL_MANAGER_VALUES,
     APP_VALUES,
+    ASLEEP_APP_VALUES,
     MANAGER_VALUES,
     PREVIEW_APP,
     PREVIEWS,
     ROOTS_ALONE,
+    WILDCARD,
+    WILDCARD_ELSEWHERE,
     Object,
     by_kind,
     find_helm,
@@ -34,10 +38,12 @@ def helm() -> str:
     ("chart", "values"),
     [
         (PREVIEW_APP, APP_VALUES),
+        (PREVIEW_APP, ASLEEP_APP_VALUES),
         (PREVIEW_APP, ALL_APP_VALUES),
         (PREVIEWS, MANAGER_VALUES),
         (PREVIEWS, ALL_MANAGER_VALUES),
         (PREVIEWS, ROOTS_ALONE),
+        (PREVIEWS, WILDCARD_ELSEWHERE),
     ],
 )
 def test_helm_finds_nothing_wrong(helm: str, chart: Path, values: Mapping[str, object]) -> None:
@@ -87,6 +93,36 @@ def test_every_value_arrives(helm: str) -> None:
     assert found["Ingress"]["metadata"]["annotations"] == {"example.org/a": "b: c"}
 
 
+def test_an_application_that_sleeps_leaves_its_host_and_runs_no_pod(helm: str) -> None:
+    awake = by_kind(render(helm, PREVIEW_APP, APP_VALUES))
+    asleep = by_kind(render(helm, PREVIEW_APP, ASLEEP_APP_VALUES))
+    assert set(asleep) == {"Deployment", "Service"}
+    assert asleep["Deployment"]["spec"].pop("replicas") == 0
+    assert awake["Deployment"]["spec"].pop("replicas") == 1
+    assert asleep["Deployment"] == awake["Deployment"]
+
+
+def test_it_is_put_to_sleep_by_two_parameters_as_argo_cd_passes_them(helm: str) -> None:
+    """Without `forceString`: a number and a truth, not texts."""
+    asleep = ("--set", "replicas=0", "--set", "ingress.enabled=false")
+    found = by_kind(render(helm, PREVIEW_APP, APP_VALUES, *asleep))
+    assert set(found) == {"Deployment", "Service"}
+    assert found["Deployment"]["spec"]["replicas"] == 0
+
+
+def test_deploying_again_makes_other_pods_and_changes_nothing_else(helm: str) -> None:
+    def deployed(*options: str) -> tuple[Object, Object]:
+        found = by_kind(render(helm, PREVIEW_APP, APP_VALUES, *options))
+        return found, found["Deployment"]["spec"]["template"]["metadata"].pop("annotations", {})
+
+    name = "global.previews.redeployedAt"
+    first, no_annotations = deployed()
+    second, annotations = deployed("--set-string", f"{name}=2026-11-22T17:00:00Z")
+    assert no_annotations == {}
+    assert annotations == {"previews.dev/redeployed-at": "2026-11-22T17:00:00Z"}
+    assert first == second
+
+
 def test_a_pod_may_do_nothing_that_it_need_not(helm: str) -> None:
     pod = by_kind(render(helm, PREVIEW_APP, APP_VALUES))["Deployment"]["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
@@ -125,6 +161,8 @@ def test_a_tag_that_looks_like_something_else_stays_text(helm: str, tag: str) ->
         ({"image": {"repository": "r", "tag": "a b"}}, "tag"),
         ({"image": {"repository": "r", "tag": "t", "digest": "x"}}, "digest"),
         ({"ingress": {"host": "no_host"}}, "host"),
+        ({"ingress": {"host": "a.b", "enabled": "no"}}, "enabled"),
+        ({"global": {"previews": {"redeployedAt": 1}}}, "redeployedAt"),
         ({"ingress": {"host": "*.preview.example"}}, "host"),
         ({"ingress": {"host": "a.b", "hots": "x"}}, "hots"),
         ({"prot": 1}, "prot"),
@@ -152,26 +190,34 @@ def test_a_wrong_value_of_an_application_is_refused_by_name(
 # previews
 
 
-def test_the_manager_may_read_and_ask_and_nothing_else(helm: str) -> None:
+def test_the_manager_may_read_ask_and_delete_and_nothing_else(helm: str) -> None:
     found = by_kind(render(helm, PREVIEWS, MANAGER_VALUES))
-    assert found["ClusterRole"]["rules"] == [
-        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]}
-    ]
+    assert found["ClusterRole"]["rules"] == CLUSTER_RIGHTS
     assert found["Role"]["metadata"]["namespace"] == "argocd"
-    assert found["Role"]["rules"] == [
-        {
-            "apiGroups": ["argoproj.io"],
-            "resources": ["applications"],
-            "verbs": ["get", "list", "watch", "patch"],
-        },
-        {"apiGroups": ["argoproj.io"], "resources": ["appprojects"], "verbs": ["get"]},
-    ]
+    assert found["Role"]["rules"] == ARGOCD_RIGHTS
     for binding in ("RoleBinding", "ClusterRoleBinding"):
         assert found[binding]["subjects"] == [
             {"kind": "ServiceAccount", "name": "previews-acme", "namespace": "there"}
         ]
         assert found[binding]["roleRef"]["name"] == "previews-acme"
     assert found["ServiceAccount"]["metadata"]["name"] == "previews-acme"
+
+
+def test_a_policy_stands_before_whatever_the_manager_deletes(helm: str) -> None:
+    """What it refuses is tried on a real API server: tests/e2e/test_collected.py."""
+    found = by_kind(render(helm, PREVIEWS, ROOTS_ALONE))
+    policy = found["ValidatingAdmissionPolicy"]["spec"]
+    assert policy["failurePolicy"] == "Fail"
+    (manager,) = policy["matchConditions"]
+    assert '"system:serviceaccount:there:previews-acme"' in manager["expression"]
+    assert policy["matchConstraints"]["resourceRules"] == [
+        {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["DELETE"], "resources": ["*"]}
+    ]
+    ours = policy["validations"][0]["expression"]
+    assert 'labels["previews.dev/instance"] == "acme"' in ours
+    binding = found["ValidatingAdmissionPolicyBinding"]["spec"]
+    assert binding["policyName"] == found["ValidatingAdmissionPolicy"]["metadata"]["name"]
+    assert binding["validationActions"] == ["Deny"]
 
 
 def test_the_top_root_is_where_the_manager_and_the_shard_roots_look_for_it(helm: str) -> None:
@@ -221,6 +267,8 @@ def test_a_manager_that_runs_elsewhere_gets_its_rights_and_roots_alone(helm: str
         "RoleBinding",
         "ClusterRole",
         "ClusterRoleBinding",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
         "AppProject",
         "Application",
     }
@@ -243,6 +291,8 @@ def test_the_manager_is_never_doubled_and_keeps_to_itself(helm: str) -> None:
     assert volumes["data"]["emptyDir"] == {}
     assert "PersistentVolumeClaim" not in found
     assert "Ingress" not in found
+    assert "selector" in found["Service"]["spec"]
+    assert "EndpointSlice" not in found
 
 
 def test_what_is_asked_for_besides_is_made(helm: str) -> None:
@@ -254,7 +304,42 @@ def test_what_is_asked_for_besides_is_made(helm: str) -> None:
     assert {"claimName": claim["metadata"]["name"]} in [
         volume.get("persistentVolumeClaim") for volume in volumes
     ]
-    assert found["Ingress"]["spec"]["rules"][0]["host"] == "previews.example"
+    hosts = {
+        each["metadata"]["name"]: each["spec"]["rules"][0]["host"]
+        for each in render(helm, PREVIEWS, ALL_MANAGER_VALUES)
+        if each["kind"] == "Ingress"
+    }
+    assert hosts == {
+        "previews-acme": "previews.example",
+        "previews-acme-wildcard": "*.preview.example",
+    }
+
+
+def test_whatever_host_no_preview_claims_is_the_managers(helm: str) -> None:
+    found = by_kind(render(helm, PREVIEWS, {**MANAGER_VALUES, "wildcard": WILDCARD}))
+    ingress = found["Ingress"]
+    assert ingress["metadata"]["annotations"] == {
+        "traefik.ingress.kubernetes.io/router.priority": "1"
+    }
+    (rule,) = ingress["spec"]["rules"]
+    assert rule["host"] == "*.preview.example"
+    backend = rule["http"]["paths"][0]["backend"]["service"]
+    assert backend == {"name": found["Service"]["metadata"]["name"], "port": {"name": "http"}}
+    assert found["Service"]["spec"]["selector"]
+    assert "EndpointSlice" not in found
+
+
+def test_a_manager_that_runs_elsewhere_answers_at_the_address_that_is_said(helm: str) -> None:
+    found = by_kind(render(helm, PREVIEWS, WILDCARD_ELSEWHERE))
+    service, endpoints = found["Service"], found["EndpointSlice"]
+    assert "selector" not in service["spec"]
+    owner = endpoints["metadata"]["labels"]["kubernetes.io/service-name"]
+    backend = found["Ingress"]["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
+    assert owner == service["metadata"]["name"] == backend["name"]
+    assert endpoints["addressType"] == "IPv4"
+    assert endpoints["endpoints"] == [{"addresses": ["10.213.0.1"]}]
+    assert endpoints["ports"] == [{"name": "http", "protocol": "TCP", "port": 18080}]
+    assert service["spec"]["ports"][0]["name"] == backend["port"]["name"] == "http"
 
 
 @pytest.mark.parametrize(
@@ -274,6 +359,17 @@ def test_what_is_asked_for_besides_is_made(helm: str) -> None:
         ({"config": {"secretName": ""}}, "secretName"),
         ({"ingress": {"enabled": True}}, "host"),
         ({"replicas": 2}, "replicas"),
+        ({"wildcard": {"enabled": True}}, "zone"),
+        ({"wildcard": {"enabled": True, "zone": "*.preview.example"}}, "zone"),
+        ({"wildcard": {**WILDCARD, "address": "manager.example"}}, "address"),
+        ({"manager": {"enabled": False}, "wildcard": WILDCARD}, "address"),
+        (
+            {
+                "manager": {"enabled": False},
+                "wildcard": {**WILDCARD, "address": "127.0.0.1"},
+            },
+            "address",
+        ),
     ],
 )
 def test_a_wrong_value_of_the_manager_is_refused_by_name(

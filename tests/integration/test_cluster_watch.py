@@ -288,6 +288,7 @@ def test_noise_in_the_status_wakes_nobody(tmp_path: Path) -> None:
         assert it.changes.empty()
 
 
+@pytest.mark.fault(34)
 def test_events_that_come_twice_or_late_change_nothing(tmp_path: Path) -> None:
     api = APIServer()
     new = event("MODIFIED", application(42, 14, health="Degraded"))
@@ -338,6 +339,7 @@ def test_an_event_may_come_in_pieces(tmp_path: Path) -> None:
     ],
     ids=["410 at the door", "410 as an event", "no JSON", "no object", "no version"],
 )
+@pytest.mark.fault(34)
 def test_what_cannot_be_continued_is_listed_anew_and_a_missed_deletion_found(
     tmp_path: Path, expired: Behaviour
 ) -> None:
@@ -419,6 +421,7 @@ def test_a_bookmark_moves_the_place_to_continue_from_and_wakes_nobody(tmp_path: 
         assert it.changes.empty()
 
 
+@pytest.mark.fault(34)
 def test_a_stream_that_stays_silent_is_held_for_dead(tmp_path: Path) -> None:
     api = APIServer()
     api.watches.put(quiet)
@@ -428,6 +431,7 @@ def test_a_stream_that_stays_silent_is_held_for_dead(tmp_path: Path) -> None:
         assert it.next_change() == SHOP_42
 
 
+@pytest.mark.fault(34)
 def test_a_deletion_that_no_event_told_is_found_by_the_next_list(tmp_path: Path) -> None:
     times = ClusterTimes(
         watch_seconds=0.1, silence_seconds=0.1, relist_seconds=0.1, retry_seconds=0.01
@@ -442,6 +446,7 @@ def test_a_deletion_that_no_event_told_is_found_by_the_next_list(tmp_path: Path)
         assert it.cluster.application("shop-pr-42") is None
 
 
+@pytest.mark.fault(35)
 def test_what_is_known_stays_known_while_the_server_is_down(tmp_path: Path) -> None:
     api = APIServer()
     api.applications = [application(42, 5)]
@@ -464,6 +469,7 @@ def test_what_is_known_stays_known_while_the_server_is_down(tmp_path: Path) -> N
             it.thread.join(PATIENCE_SECONDS)
 
 
+@pytest.mark.fault(35)
 def test_a_server_that_asks_for_a_pause_gets_it(tmp_path: Path) -> None:
     api = APIServer()
     api.watches.put(refusing(429, status(429, "TooManyRequests"), Retry_After="3000"))
@@ -597,6 +603,7 @@ def test_a_refresh_is_asked_for_by_annotation(tmp_path: Path) -> None:
         assert raised.value.retry_after_seconds == 7
 
 
+@pytest.mark.fault(35)
 def test_an_operation_is_ended_on_the_version_that_was_read_and_again_after_a_conflict(
     tmp_path: Path,
 ) -> None:

@@ -1,5 +1,6 @@
 """The `previews` command as a process: what it says about a configuration, and how it lives with everything down."""
 
+import json
 import os
 import signal
 import socket
@@ -167,6 +168,19 @@ def test_with_everything_down_it_stays_up_says_what_is_missing_and_ends_cleanly(
     assert "canary" not in text
 
 
+@pytest.mark.usefixtures("lonely")
+def test_with_everything_down_it_still_answers_the_command_line(tmp_path: Path) -> None:
+    configuration = ["--config", str(tmp_path / "previews.yaml")]
+    assert json.loads(said("list", "--json", *configuration).stdout) == []
+    assert said("brake", *configuration).stdout.startswith("the brake holds nothing\n")
+    wake = said("wake", "shop#1", "--actor", "ada", *configuration)
+    assert (wake.returncode, wake.stderr) == (1, "previews: there is no preview shop#1\n")
+    sweep = said("collect", *configuration)
+    assert sweep.returncode == 1
+    assert "Traceback" not in sweep.stderr
+
+
+@pytest.mark.fault(14)
 def test_a_second_manager_of_the_same_data_waits(
     lonely: tuple[subprocess.Popen[bytes], str, Path], tmp_path: Path
 ) -> None:

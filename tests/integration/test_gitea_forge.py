@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from previews.adapters.forges.answers import LABEL_LENGTH_MAX, LABELS_MAX
 from previews.adapters.forges.gitea import BODY_BYTES_MAX, GiteaForge
 from previews.domain.preview import HeadSha
 from previews.domain.record import CommitStatus, StatusState
@@ -32,6 +33,7 @@ def pull_request(number: int, **changes: object) -> dict[str, Any]:
         "title": "A change",
         "user": {"id": 2, "login": "octo-dev"},
         "html_url": f"https://gitea.example/{SHOP}/pulls/{number}",
+        "labels": [],
         "base": {"ref": "main", "repo": repository},
         "head": {"ref": "feature", "sha": "0123456789" * 4, "repo": repository},
         **changes,
@@ -108,6 +110,11 @@ FALSE_LISTS: dict[str, Script] = {
     "bad gateway": lambda _, reply: reply.send(502, b"<html>", Content_Type="text/html"),
     "not found": says(404, {"message": "not found"}),
     "forbidden": says(403, {"message": "token does not have at least one of required scope(s)"}),
+    "a pull request without labels": lists(
+        ([{k: v for k, v in pull_request(1).items() if k != "labels"}], "1")
+    ),
+    "labels that are no list": lists(([pull_request(1, labels=7)], "1")),
+    "a label without a name": lists(([pull_request(1, labels=[{"id": 1}])], "1")),
     "a pull request without a head": lists(([pull_request(1, head=None)], "1")),
 }
 
@@ -129,6 +136,24 @@ def test_a_true_list_of_several_pages_is_whole(at: Serve) -> None:
         assert [asked.query["page"] for asked in server.asked] == ["1", "2"]
         assert {asked.query["state"] for asked in server.asked} == {"open"}
         assert {asked.headers["authorization"] for asked in server.asked} == {f"token {TOKEN}"}
+
+
+def test_labels_are_kept_sorted_and_within_bounds(at: Serve) -> None:
+    def labelled(names: list[str]) -> Script:
+        labels = [{"id": each, "name": name} for each, name in enumerate(names)]
+        return says(200, pull_request(1, labels=labels))
+
+    def labels_of(script: Script) -> tuple[str, ...]:
+        with at(script) as (forge, _):
+            found = forge.fetch_pull_request(SHOP, 1)
+        assert found is not None
+        return tuple(found.labels)
+
+    assert labels_of(labelled(["b", "a", "b", "\ud83d"])) == ("?", "a", "b")
+    many = [f"{number:04}" for number in range(LABELS_MAX + 5)]
+    assert labels_of(labelled(many[::-1])) == tuple(many[:LABELS_MAX])
+    assert labels_of(labelled(["x" * (LABEL_LENGTH_MAX + 1)])) == ("x" * LABEL_LENGTH_MAX,)
+    assert labels_of(says(200, pull_request(1, labels=None))) == ()
 
 
 @pytest.mark.parametrize("script", FALSE_LISTS.values(), ids=FALSE_LISTS.keys())

@@ -77,6 +77,7 @@ def forge(github: StandInGitHub, token_file: Path) -> GitHubForge:
 
 
 @pytest.mark.parametrize("fault", FALSE_PAGES.values(), ids=FALSE_PAGES.keys())
+@pytest.mark.fault(39)
 def test_a_false_list_is_an_error_and_no_list(
     github: StandInGitHub, forge: GitHubForge, fault: Fault
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_false_list_is_an_error_and_no_list(
 @pytest.mark.parametrize(
     "fault", [*FALSE_PAGES.values(), EMPTY_LIST], ids=[*FALSE_PAGES.keys(), "an empty list"]
 )
+@pytest.mark.fault(39)
 def test_a_list_whose_second_page_is_false_is_no_list(
     github: StandInGitHub, forge: GitHubForge, fault: Fault
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_list_that_goes_in_circles_is_an_error(github: StandInGitHub, forge: G
 
 
 @pytest.mark.parametrize("fault", FALSE_PAGES.values(), ids=FALSE_PAGES.keys())
+@pytest.mark.fault(39)
 def test_a_false_answer_about_one_pull_request_is_never_its_absence(
     github: StandInGitHub, forge: GitHubForge, fault: Fault
 ) -> None:

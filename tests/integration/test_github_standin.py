@@ -193,13 +193,27 @@ def test_every_change_is_delivered_as_githubs_schemas_describe_it(github: StandI
         number = github.open_pull_request(SHOP, title="Ünïcode \u202e")
         pushed = github.push(SHOP, number)
         github.edit(SHOP, number, title="Another")
+        github.set_labels(SHOP, number, "preview-ttl: 24h")
+        github.set_labels(SHOP, number)
         github.close(SHOP, number)
         github.reopen(SHOP, number)
 
     assert (ping.event, ping.status) == ("ping", 202)
     payloads = [json.loads(asked.body) for asked in received]
     actions = [payload.get("action") for payload in payloads]
-    assert actions == [None, "opened", "synchronize", "edited", "closed", "reopened"]
+    assert actions == [
+        None,
+        "opened",
+        "synchronize",
+        "edited",
+        "labeled",
+        "unlabeled",
+        "closed",
+        "reopened",
+    ]
+    assert [each["name"] for each in payloads[4]["pull_request"]["labels"]] == ["preview-ttl: 24h"]
+    assert payloads[5]["label"]["name"] == "preview-ttl: 24h"
+    assert payloads[5]["pull_request"]["labels"] == []
     assert payloads[2]["after"] == pushed == payloads[2]["pull_request"]["head"]["sha"]
     for asked in received:
         signature = hmac.new(SECRET.encode(), asked.body, hashlib.sha256).hexdigest()

@@ -131,6 +131,7 @@ def test_what_an_http_server_answers_to_a_push(
     repository.push(base, {"shop/x.yaml": "x"}, "taken")
 
 
+@pytest.mark.fault(12)
 def test_a_push_whose_answer_was_lost_is_found_on_the_branch(
     tmp_path: Path, remote: GitRemote, http: GitHTTPServer
 ) -> None:

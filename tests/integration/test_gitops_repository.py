@@ -46,6 +46,7 @@ def test_what_others_keep_beside_our_folder_stays_as_it_is(
     assert after == before
 
 
+@pytest.mark.fault(20)
 def test_four_writers_lose_nothing_and_never_force(tmp_path: Path, remote: GitRemote) -> None:
     git(remote.bare, "config", "receive.denyNonFastForwards", "true")
     seen_tips: list[str] = []
@@ -104,6 +105,28 @@ def test_a_file_that_became_a_link_or_a_program_is_no_longer_what_we_wrote(
     assert {line.split()[0] for line in modes.splitlines()} == {"100644"}
 
 
+def test_what_is_no_text_is_not_read(
+    tmp_path: Path, remote: GitRemote, repository: GitRepository
+) -> None:
+    theirs = tmp_path / "theirs"
+    git(tmp_path, "clone", "-q", str(remote.bare), str(theirs))
+    (theirs / "previews/latin.yaml").write_bytes(b"name: caf\xe9\n")
+    (theirs / "previews/surrogate.yaml").write_bytes(b"\xed\xa0\x80")
+    (theirs / "previews/link.yaml").symlink_to("shop/0/keep.yaml")
+    (theirs / "previews/program.yaml").write_text("#!/bin/sh\r\n")
+    (theirs / "previews/program.yaml").chmod(0o755)
+    git(theirs, "add", "--all")
+    git(theirs, "commit", "-q", "-m", "odd")
+    git(theirs, "push", "-q", "origin", "HEAD:main")
+    commit = repository.fetch().commit
+
+    for name in ("latin.yaml", "surrogate.yaml", "link.yaml"):
+        with pytest.raises(StalledError, match=name) as raised:
+            repository.read_file(commit, name)
+        assert raised.value.reason == "GitOpsFileUnreadable"
+    assert repository.read_file(commit, "program.yaml") == "#!/bin/sh\r\n"
+
+
 def test_a_file_of_any_name_in_our_folder_can_be_removed(
     tmp_path: Path, remote: GitRemote, repository: GitRepository
 ) -> None:
@@ -122,6 +145,7 @@ def test_a_file_of_any_name_in_our_folder_can_be_removed(
     assert repository_of(tmp_path / "again", remote.url).fetch() == tree
 
 
+@pytest.mark.fault(24)
 def test_history_that_was_rewritten_is_taken_as_it_is(
     tmp_path: Path, remote: GitRemote, repository: GitRepository
 ) -> None:
@@ -249,6 +273,7 @@ def clone_in(directory: Path) -> Path:
     return directory / "ours" / "clone.git"
 
 
+@pytest.mark.fault(22)
 def test_locks_and_leftovers_of_a_killed_process_block_nothing(
     tmp_path: Path, remote: GitRemote, repository: GitRepository
 ) -> None:
@@ -268,6 +293,7 @@ def test_locks_and_leftovers_of_a_killed_process_block_nothing(
     assert not [name for name in (*locks, *leftovers) if (clone / name).exists()]
 
 
+@pytest.mark.fault(22)
 def test_a_process_killed_while_it_pushes_leaves_nothing_that_blocks_the_next(
     tmp_path: Path, remote: GitRemote
 ) -> None:
@@ -353,6 +379,7 @@ RUIN = [
 
 @pytest.mark.parametrize("ruin", RUIN)
 @pytest.mark.parametrize("restart", [False, True], ids=["same process", "restarted"])
+@pytest.mark.fault(22)
 def test_a_ruined_clone_is_made_anew(
     tmp_path: Path,
     remote: GitRemote,
@@ -374,6 +401,19 @@ def test_a_ruined_clone_is_made_anew(
     assert repository.files_at(base.commit, "shop") == {"x.yaml"}
 
 
+@pytest.mark.parametrize("ruin", RUIN)
+def test_a_file_is_read_from_a_ruined_clone_at_the_second_try(
+    tmp_path: Path, repository: GitRepository, ruin: Callable[[Path], None]
+) -> None:
+    commit = repository.push(repository.fetch(), {"shop/x.yaml": "x"}, "before").commit
+    ruin(clone_in(tmp_path))
+    try:
+        text = repository.read_file(commit, "shop/x.yaml")
+    except TransientError:
+        text = repository.read_file(commit, "shop/x.yaml")
+    assert text == "x"
+
+
 def test_commits_from_before_the_clone_was_lost_are_asked_of_the_server(
     tmp_path: Path, remote: GitRemote, repository: GitRepository
 ) -> None:
@@ -382,9 +422,11 @@ def test_commits_from_before_the_clone_was_lost_are_asked_of_the_server(
     shutil.rmtree(tmp_path / "ours")
     restarted = repository_of(tmp_path / "ours", remote.url)
     restarted.fetch()
+    assert restarted.read_file(old.commit, "shop/1/pr-1/a.yaml") == "a"
     assert restarted.files_at(old.commit, "shop/1/pr-1") == {"a.yaml"}
     shutil.rmtree(tmp_path / "server")
     assert restarted.files_at(old.commit, "shop/1/pr-1") == {"a.yaml"}
+    assert restarted.read_file(old.commit, "shop/1/pr-1/a.yaml") == "a"
 
 
 def test_a_clone_is_packed_now_and_then(tmp_path: Path, repository: GitRepository) -> None:

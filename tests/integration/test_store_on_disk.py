@@ -7,24 +7,48 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlmodel import SQLModel
+from structlog.testing import capture_logs
 
+from previews.adapters import migrations
 from previews.adapters.store import SingleManagerLock, SQLStore
-from previews.domain.preview import Condition, Phase, PreviewKey
-from previews.domain.record import Delivery, PreviewRecord, Verdict
+from previews.domain.lifetime import Anchor, Expiry, Facts, Said, Until, Wishes
+from previews.domain.preview import (
+    Condition,
+    HeadSha,
+    Manifests,
+    Phase,
+    PreviewKey,
+    ProbeResult,
+    PullRequest,
+    Stage,
+)
+from previews.domain.record import Delivery, HistoryEntry, PreviewRecord, Removal, Verdict
 from previews.errors import PreviewsError, StalledError, TransientError
 from tests.fakes.clock import ManualClock
 
 KEY = PreviewKey("shop", 42)
 RETENTION = timedelta(days=7)
+NOON = datetime(2026, 11, 2, 12, 0, 0, 123456, tzinfo=UTC)
+SLEPT = HistoryEntry(NOON, "ada", "Slept")
+WISHES = Wishes(
+    pin=Until(NOON + timedelta(days=1), NOON, "ada"),
+    sleep=Said(NOON, "ada"),
+    removal=Said(NOON, "ada"),
+    wake=Said(NOON, "bob"),
+    active_at=NOON,
+)
 
 
 @contextmanager
@@ -43,6 +67,19 @@ def opened(path: Path, clock: ManualClock | None = None) -> Iterator[SQLStore]:
 
 def delivery(guid: str, received_at: datetime, body: bytes = b"") -> Delivery:
     return Delivery(guid, received_at, "pull_request", Verdict.KEPT_ASIDE, "odd", body)
+
+
+def store_of_version_one(path: Path) -> sqlite3.Connection:
+    config = Config()
+    folder = Path(migrations.__file__).parent
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+    return sqlite3.connect(path)
 
 
 def in_a_process(program: str, *arguments: str) -> subprocess.Popen[str]:
@@ -77,7 +114,13 @@ def test_the_migrations_make_the_tables_that_the_code_expects(tmp_path: Path) ->
             shapes.append([tuple(row) for row in rows])
         engine.dispose()
     assert shapes[0] == shapes[1]
-    assert {shape[0] for shape in shapes[0]} >= {"delivery", "preview", "published"}
+    assert {shape[0] for shape in shapes[0]} >= {
+        "delivery",
+        "history",
+        "preview",
+        "published",
+        "wishes",
+    }
 
 
 def test_a_store_that_is_opened_again_has_what_it_had(tmp_path: Path) -> None:
@@ -98,6 +141,7 @@ def test_many_may_open_a_new_store_at_once(tmp_path: Path) -> None:
         assert list(pool.map(open_it, range(4))) == [0] * 4
 
 
+@pytest.mark.fault(18)
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "previews.db"
     with opened(path) as store:
@@ -115,6 +159,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) ->
     connection.close()
 
 
+@pytest.mark.fault(18)
 def test_a_migration_that_is_cut_short_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "previews.db"
     with sqlite3.connect(path) as connection:
@@ -181,6 +226,7 @@ print(store.accept([(delivery("second", clock.now()), []), (delivery("first", cl
 """
 
 
+@pytest.mark.fault(16)
 def test_a_full_disk_refuses_a_delivery_and_takes_it_when_there_is_room(tmp_path: Path) -> None:
     process = in_a_process(_ON_A_FULL_DISK, str(tmp_path / "previews.db"))
     output, _ = process.communicate()
@@ -211,13 +257,25 @@ def test_only_its_owner_may_read_the_file(tmp_path: Path) -> None:
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
-def test_deliveries_wait_for_the_disk_and_nothing_else_does(tmp_path: Path) -> None:
+def test_deliveries_and_wishes_wait_for_the_disk_and_nothing_else_does(tmp_path: Path) -> None:
     normal, full = 1, 2
+    waited: list[str] = []
     with opened(tmp_path / "previews.db") as store:
         for engine, expected in ((store._durable, full), (store._ordinary, normal)):
             with engine.connect() as connection:
                 assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == expected
                 assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        event.listen(store._durable, "commit", lambda _: waited.append("waited"))
+
+        store.save(PreviewRecord(key=KEY), [SLEPT])
+        store.record_published("acme/shop", 42, "comment", "d1")
+        store.mark_for_fetch([KEY])
+        store.forget(KEY)
+        assert waited == []
+        store.accept([(delivery("one", NOON), [KEY])])
+        store.save_wishes(KEY, WISHES, [SLEPT])
+
+        assert waited == ["waited"] * 2
 
 
 def test_deliveries_are_forgotten_after_their_retention(tmp_path: Path) -> None:
@@ -240,10 +298,22 @@ def test_what_another_version_wrote_is_forgotten_where_it_does_not_fit(tmp_path:
     now = datetime(2026, 11, 2, tzinfo=UTC)
     met = Condition(type="Pushed", status=True, reason="Met", message="", since=now)
     with opened(path) as store:
-        store.save(PreviewRecord(key=KEY, conditions=(met,), message="so", fetch_mark=3))
+        store.save(
+            PreviewRecord(
+                key=KEY,
+                conditions=(met,),
+                message="so",
+                fetch_mark=3,
+                facts=Facts(created_at=now, pushed_at=now),
+                expiry=Expiry(now, Anchor.CREATION, now, RETENTION),
+                removal=Removal(cause="Closed", by="previews", started_at=now),
+            )
+        )
     with sqlite3.connect(path) as connection:
         connection.execute(
             "UPDATE preview SET pull_request = '{\"colour\": 1}', manifests = '{\"stage\": 1}', "
+            "facts = '{\"created_at\": \"then\"}', removal = json_set(removal, '$.gone', json('[1]')), "
+            "expiry = json_set(expiry, '$.ttl', 1e300), "
             "phase = 'Glowing', conditions = json_insert(conditions, '$[#]', json('{\"odd\": 1}'))"
         )
     connection.close()
@@ -252,6 +322,146 @@ def test_what_another_version_wrote_is_forgotten_where_it_does_not_fit(tmp_path:
         found = store.load(KEY)
 
     assert found == PreviewRecord(key=KEY, conditions=(met,), message="so", fetch_mark=3)
+
+
+def test_one_wish_that_cannot_be_read_takes_no_other_along_and_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "previews.db"
+    with opened(path) as store:
+        store.save_wishes(KEY, WISHES)
+        store.save_wishes(PreviewKey("shop", 43), WISHES)
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "UPDATE wishes SET sleep = '{\"at\": \"2026-11-02T12:00:00\"}', removal = '[]', "
+            "active_at = 'yesterday', pin = json_remove(json_set(pin, '$.why', 'demo'), '$.by') "
+            "WHERE number = 42"
+        )
+    connection.close()
+
+    with opened(path) as store, capture_logs() as logs:
+        found, listed = store.load_wishes(KEY), store.list_wishes()
+
+    pin = replace(WISHES.pin, by="") if WISHES.pin else None
+    left = replace(WISHES, pin=pin, sleep=None, removal=None, active_at=None)
+    assert found == left
+    assert listed == {KEY: left, PreviewKey("shop", 43): WISHES}
+    for line in logs:
+        assert line["preview"] == str(KEY)
+        assert line["lost"] == ["sleep", "removal", "active_at"]
+    assert len(logs) == 2
+
+
+def test_times_come_back_in_utc_to_the_microsecond(tmp_path: Path) -> None:
+    eastern = NOON.astimezone(timezone(timedelta(hours=5)))
+    facts = Facts(created_at=eastern, pushed_at=eastern)
+    with opened(tmp_path / "previews.db") as store:
+        record = PreviewRecord(key=KEY, queued_since=eastern, facts=facts)
+        store.save(record, [replace(SLEPT, at=eastern)])
+        found, history = store.load(KEY), store.history(KEY)
+
+    assert found is not None
+    assert found.facts is not None
+    for moment in (found.queued_since, found.facts.created_at, history[0].at):
+        assert moment == NOON
+        assert moment.tzinfo is UTC
+
+
+_AS_VERSION_ONE_WROTE_IT = {
+    "project": "shop",
+    "number": 42,
+    "repository": '"acme/shop"',
+    "fetch_mark": 3,
+    "pull_request": (
+        '{"author": "ada", "base_branch": "main", "from_fork": false, "head_branch": "fix", '
+        '"head_sha": "' + "a" * 40 + '", "is_open": true, "number": 42, "repository": "acme/shop", '
+        '"title": "lone \\ud83d", "url": "https://forge.example/acme/shop/pull/42"}'
+    ),
+    "head_since": "2026-11-01 08:30:00.000250",
+    "manifests": (
+        '{"digest": "d1", "files": {"namespace.yaml": "kind: Namespace"}, "head_sha": "'
+        + "a" * 40
+        + '", "stage": "Whole"}'
+    ),
+    "probed_digest": "d1",
+    "probe_result": '{"answered": true, "detail": "200 OK"}',
+    "phase": "Live",
+    "reason": '"Live"',
+    "message": '"so"',
+    "failed": 0,
+    "conditions": (
+        '[{"message": "", "reason": "Met", "since": "2026-11-02T12:00:00.123456+00:00", '
+        '"status": true, "type": "Pushed"}]'
+    ),
+    "updated_at": "2026-11-02 09:00:00.000000",
+}
+
+
+@pytest.mark.fault(18)
+def test_what_the_first_version_stored_is_read_and_gets_its_times(tmp_path: Path) -> None:
+    path = tmp_path / "previews.db"
+    removing = {
+        "number": 43,
+        "manifests": '{"digest": "", "files": {}, "head_sha": null, "stage": "Namespace"}',
+    }
+    waiting = {"number": 44, "manifests": None, "repository": None, "pull_request": None}
+    damaged = {"number": 45, "manifests": "{}"}
+    with closing(store_of_version_one(path)) as connection, connection:
+        for changes in ({}, removing, waiting, damaged):
+            row = _AS_VERSION_ONE_WROTE_IT | changes
+            connection.execute(
+                f"INSERT INTO preview ({', '.join(row)}) VALUES ({', '.join(':' + n for n in row)})",
+                row,
+            )
+        connection.execute(
+            "INSERT INTO published VALUES ('\"acme/shop\"', 42, '\"comment\"', 'd1')"
+        )
+        connection.execute(
+            "INSERT INTO delivery VALUES ('one', '2026-11-02 09:00:00.000000', 'push', 'accepted', '', x'')"
+        )
+
+    pushed_at = datetime(2026, 11, 1, 8, 30, 0, 250, tzinfo=UTC)
+    decided_at = datetime(2026, 11, 2, 9, tzinfo=UTC)
+    head_sha = HeadSha("a" * 40)
+    for _ in range(2):
+        with opened(path) as store:
+            assert store.load(KEY) == PreviewRecord(
+                key=KEY,
+                fetch_mark=3,
+                pull_request=PullRequest(
+                    repository="acme/shop",
+                    number=42,
+                    is_open=True,
+                    head_sha=head_sha,
+                    head_branch="fix",
+                    base_branch="main",
+                    title="lone \ud83d",
+                    author="ada",
+                    url="https://forge.example/acme/shop/pull/42",
+                    from_fork=False,
+                ),
+                head_since=pushed_at,
+                facts=Facts(created_at=pushed_at, pushed_at=pushed_at),
+                manifests=Manifests(
+                    Stage.WHOLE, "d1", head_sha, {"namespace.yaml": "kind: Namespace"}
+                ),
+                manifests_since=decided_at,
+                probed_digest="d1",
+                probe_result=ProbeResult(answered=True, detail="200 OK"),
+                phase=Phase.LIVE,
+                reason="Live",
+                message="so",
+                conditions=(
+                    Condition(type="Pushed", status=True, reason="Met", message="", since=NOON),
+                ),
+            )
+            for other in store.list_records()[1:]:
+                assert other.head_since == pushed_at
+                assert other.facts is None
+                assert other.manifests_since is None
+            assert len(store.list_records()) == 4
+            assert store.published("acme/shop", 42) == {"comment": "d1"}
+            assert store.accept([(delivery("one", NOON), [])]) == [False]
+            store.save_wishes(KEY, WISHES, [SLEPT])
+            assert store.load_wishes(KEY) == WISHES
 
 
 def test_an_error_does_not_repeat_what_was_to_be_stored(tmp_path: Path) -> None:
@@ -284,6 +494,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.fault(14)
 def test_a_second_manager_says_once_that_it_waits_and_takes_over_from_a_dead_one(
     tmp_path: Path,
 ) -> None:

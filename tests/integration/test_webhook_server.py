@@ -279,6 +279,7 @@ def test_a_kill_in_the_middle_of_a_crowd_loses_nothing_that_was_answered(
     assert marks == [(len(door.guids()),)]
 
 
+@pytest.mark.fault(16)
 def test_a_store_that_cannot_be_written_asks_the_sender_to_come_again(tmp_path: Path) -> None:
     door = DoorProcess(tmp_path / "previews.db", busy_timeout_seconds=0.05)
     other = sqlite3.connect(door.database, isolation_level=None)

@@ -7,6 +7,7 @@ as Live or Removed.
 from collections.abc import Callable
 from threading import Event
 
+from previews.domain.inventory import OwnedObject
 from previews.domain.preview import Application, Namespace, PreviewKey
 
 
@@ -43,3 +44,9 @@ class NoCluster:
 
     def end_operation(self, application: Application) -> None:
         """Never reached: there is no Application."""
+
+    def owned_objects(self) -> list[OwnedObject]:
+        return []
+
+    def delete_object(self, found: OwnedObject) -> bool:  # noqa: ARG002 - the port has it
+        return False

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import previews
+from previews.domain.lifetime import EndCause
 from previews.errors import PreviewsError
 
 PACKAGE = Path(previews.__file__).parent
@@ -33,8 +34,13 @@ def reasons_of_errors() -> set[str]:
 
 
 def reasons_of_plans() -> set[str]:
-    """In plan.py a problem is a pair of reason and message, wherever one is made."""
-    module = ast.parse((PACKAGE / "domain" / "plan.py").read_text(encoding="utf-8"))
+    """In plan.py a problem is a pair of reason and message, wherever one is made; removal.py has departures."""
+    causes = {cause.value for cause in EndCause}
+    return causes | _pairs_and_departures("plan.py") | _pairs_and_departures("removal.py")
+
+
+def _pairs_and_departures(name: str) -> set[str]:
+    module = ast.parse((PACKAGE / "domain" / name).read_text(encoding="utf-8"))
     in_tables = {id(e) for t in ast.walk(module) if isinstance(t, ast.Tuple) for e in t.elts}
     found: set[str] = set()
     for node in ast.walk(module):
@@ -45,7 +51,7 @@ def reasons_of_plans() -> set[str]:
                 found |= {text} - {""}
             case ast.Tuple(elts=[ast.JoinedStr(values=[ast.Constant(value="Health"), _]), _]):
                 found |= {f"Health{health}" for health in ARGO_CD_HEALTH}
-            case ast.Call(func=ast.Name(id="_block"), args=[_, ast.Constant(value=str(text)), _]):
+            case ast.Call(func=ast.Name(id="Departure"), args=[ast.Constant(value=str(text)), *_]):
                 found.add(text)
     return found
 

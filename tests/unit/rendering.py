@@ -1,12 +1,13 @@
 """What the tests of manifests render, and how they look into it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from previews.adapters.manifests import ManifestRenderer
-from previews.domain.preview import HeadSha, Manifests, PreviewKey, PullRequest, Stage
+from previews.domain.preview import HeadSha, Manifests, Mode, PreviewKey, PullRequest
 from previews.domain.project import Helm, Project
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -52,12 +53,22 @@ def renderer_of(project: Project = PROJECT, overrides: Path | None = None) -> Ma
 
 def render(
     pull_request: PullRequest = PULL_REQUEST,
-    stage: Stage = Stage.WHOLE,
     *,
     project: Project = PROJECT,
     overrides: Path | None = None,
+    mode: Mode = Mode.AWAKE,
+    redeployed_at: str = "",
+    annotations: Mapping[str, str] | None = None,
 ) -> Manifests:
-    return renderer_of(project, overrides).render_preview(pull_request, KEY, stage)
+    return renderer_of(project, overrides).render_preview(
+        pull_request, KEY, mode=mode, redeployed_at=redeployed_at, annotations=annotations
+    )
+
+
+def helm_parameters(manifests: Manifests) -> list[dict[str, Any]]:
+    """What Argo CD gives to Helm beside the values."""
+    found: list[dict[str, Any]] = application(manifests)["spec"]["source"]["helm"]["parameters"]
+    return found
 
 
 def application(manifests: Manifests) -> dict[str, Any]:

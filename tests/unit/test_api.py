@@ -1,21 +1,27 @@
 """What the manager answers about itself and its previews."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from previews.domain.naming import names_of
-from previews.domain.preview import Condition, HeadSha, Phase, PreviewKey, PullRequest
-from previews.domain.record import PreviewRecord
-from previews.web import create_web
-from previews.web.api import Address, api_router
-from tests.fakes.store import InMemoryStore
+from previews.domain.caps import Place
+from previews.domain.lifetime import Anchor, Expiry, Facts, Said, Until, Wishes
+from previews.domain.preview import (
+    Condition,
+    HeadSha,
+    Manifests,
+    Mode,
+    Phase,
+    PreviewKey,
+    PullRequest,
+    Stage,
+)
+from previews.domain.record import Gone, HistoryEntry, PreviewRecord, Removal
+from tests.fakes.api import ALLOWED, TOKEN, FakeAPI
 
-TOKEN = "the token"
-ALLOWED = {"Authorization": f"Bearer {TOKEN}"}
 NOON = datetime(2026, 11, 2, 12, 0, 0, 123456, tzinfo=UTC)
 LIVE = PreviewRecord(
     key=PreviewKey("shop", 42),
@@ -38,30 +44,10 @@ LIVE = PreviewRecord(
 )
 
 
-def describe(record: PreviewRecord) -> Address | None:
-    if record.key.project == "forgotten":
-        return None
-    names = names_of(record.key, host_pattern="pr-{number}.preview.example")
-    return Address(names=names, url=f"https://{names.host}/")
-
-
-class API:
+class API(FakeAPI):
     def __init__(self, *, with_token: bool = True) -> None:
-        self.store = InMemoryStore()
-        self.token = TOKEN
-        self.state: dict[str, str | None] = {"git": None, "forge": None}
-        router = api_router(
-            readiness=lambda: self.state,
-            token=(lambda: self.token) if with_token else None,
-            previews=self.store.list_records,
-            load=self.store.load,
-            describe=describe,
-        )
-
-        async def no_door(*_: object) -> None:
-            raise NotImplementedError
-
-        self.client = TestClient(create_web(door=no_door, routers=[router]))
+        super().__init__(with_token=with_token)
+        self.client = TestClient(self.web)
 
     def get(self, path: str, **parameters: str | int) -> Any:  # noqa: ANN401 - whatever JSON says
         answer = self.client.get(f"/api/v1/previews{path}", params=parameters, headers=ALLOWED)
@@ -101,6 +87,113 @@ def test_a_preview_is_shown_with_everything_that_is_known_of_it(api: API) -> Non
         "host": "pr-42.preview.example",
         "application": "shop-pr-42",
         "namespace": "preview-shop-pr-42",
+        "created_at": None,
+        "expiry": None,
+        "pin": None,
+        "mode": None,
+        "asleep": None,
+        "queue": None,
+        "is_gone": False,
+        "removal": None,
+        "receipt": None,
+    }
+
+
+def test_the_lifetime_of_a_preview_is_shown_with_what_it_is_counted_from(api: API) -> None:
+    now = api.clock.now()
+    expiry = Expiry(
+        at=now + timedelta(hours=5),
+        anchor=Anchor.LAST_PUSH,
+        anchored_at=now - timedelta(hours=19),
+        ttl=timedelta(days=1),
+        extended_by="ada",
+        is_near=True,
+    )
+    asleep = Said(now, "nobody visited it")
+    facts = Facts(created_at=now - timedelta(days=2), pushed_at=now, asleep=asleep)
+    manifests = Manifests(Stage.WHOLE, "digest", HeadSha("a" * 40), {}, Mode.ASLEEP)
+    api.store.save(replace(LIVE, expiry=expiry, facts=facts, manifests=manifests))
+    pin = Until(now + timedelta(hours=1), now, "grace")
+    api.store.save_wishes(LIVE.key, Wishes(pin=pin))
+
+    shown = api.get("/shop/42")
+
+    assert shown["expiry"] == {
+        "at": "2026-11-02T13:30:00Z",
+        "anchor": "last_push",
+        "anchored_at": "2026-11-01T13:30:00Z",
+        "ttl_seconds": 86400,
+        "extended_by": "ada",
+        "is_near": True,
+    }
+    assert shown["created_at"] == "2026-10-31T08:30:00Z"
+    assert shown["mode"] == "Asleep"
+    assert shown["asleep"] == {"since": "2026-11-02T08:30:00Z", "by": "nobody visited it"}
+    assert shown["pin"] == {
+        "until": "2026-11-02T09:30:00Z",
+        "at": "2026-11-02T08:30:00Z",
+        "by": "grace",
+    }
+    assert api.get("")["previews"] == [shown]
+
+    api.clock.move(timedelta(hours=1))
+    assert api.get("/shop/42")["pin"] is None
+
+
+def test_a_preview_that_waits_for_its_place_says_where_it_stands(api: API) -> None:
+    api.store.save(replace(LIVE, phase=Phase.QUEUED, queued_since=NOON))
+    api.places[LIVE.key] = Place(3, "5 previews of project shop")
+
+    assert api.get("/shop/42")["queue"] == {"number": 3, "full": "5 previews of project shop"}
+
+    api.store.save(LIVE)
+    assert api.get("/shop/42")["queue"] is None
+
+
+def test_a_removal_is_shown_as_such_until_it_is_a_receipt(api: API) -> None:
+    removal = Removal(cause="PullRequestClosed", by="previews", started_at=NOON)
+    gone = Gone("Application", "shop-pr-42", NOON)
+    api.store.save(replace(LIVE, phase=Phase.REMOVING, removal=replace(removal, gone=(gone,))))
+
+    under_way = api.get("/shop/42")
+
+    assert under_way["receipt"] is None
+    assert under_way["is_gone"] is False
+    assert under_way["removal"] == {
+        "cause": "PullRequestClosed",
+        "by": "previews",
+        "started_at": "2026-11-02T12:00:00.123456Z",
+        "finished_at": None,
+        "gone": [
+            {"kind": "Application", "name": "shop-pr-42", "at": "2026-11-02T12:00:00.123456Z"}
+        ],
+    }
+
+    finished = replace(removal, gone=(gone,), finished_at=NOON)
+    api.store.save(replace(LIVE, phase=Phase.REMOVED, removal=finished))
+    over = api.get("/shop/42")
+    assert over["removal"] is None
+    assert over["is_gone"] is True
+    assert over["receipt"] == {
+        **under_way["removal"],
+        "finished_at": "2026-11-02T12:00:00.123456Z",
+    }
+
+
+def test_the_history_of_a_preview_tells_who_did_what(api: API) -> None:
+    api.store.save(LIVE, [HistoryEntry(NOON, "previews", "Deployed", "aaaaaaa")])
+    api.actions.wake(LIVE.key, actor="ada")
+
+    assert api.get("/shop/42/history") == {
+        "history": [
+            {
+                "at": "2026-11-02T12:00:00.123456Z",
+                "actor": "previews",
+                "action": "Deployed",
+                "detail": "aaaaaaa",
+            },
+            {"at": "2026-11-02T08:30:00Z", "actor": "ada", "action": "Wake", "detail": ""},
+        ]
     }
 
 
@@ -119,6 +212,14 @@ def test_what_is_not_known_is_null(api: API) -> None:
         "host",
         "application",
         "namespace",
+        "created_at",
+        "expiry",
+        "pin",
+        "mode",
+        "asleep",
+        "queue",
+        "removal",
+        "receipt",
     }
 
 
@@ -170,7 +271,10 @@ def test_a_long_list_comes_in_pages_that_miss_nothing(api: API) -> None:
     ["limit=0", "limit=501", "limit=x", "phase=Glowing", "cursor=shop", "cursor=%23", "cursor="],
 )
 def test_a_question_that_makes_no_sense_is_refused(api: API, query: str) -> None:
-    assert api.client.get(f"/api/v1/previews?{query}", headers=ALLOWED).status_code == 422
+    answer = api.client.get(f"/api/v1/previews?{query}", headers=ALLOWED)
+
+    assert (answer.status_code, answer.json()["reason"]) == (422, "InvalidRequest")
+    assert query.partition("=")[0] in answer.json()["message"]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +282,7 @@ def test_a_question_that_makes_no_sense_is_refused(api: API, query: str) -> None
     [
         ("/api/v1/previews/shop/1", 404),
         ("/api/v1/previews/%2e%2e/1", 404),
+        ("/api/v1/previews/shop/1/history", 404),
         ("/api/v1/previews/shop/0", 422),
         ("/api/v1/previews/shop/-1", 422),
         ("/api/v1/previews/shop/1e3", 422),
@@ -187,7 +292,10 @@ def test_a_question_that_makes_no_sense_is_refused(api: API, query: str) -> None
     ],
 )
 def test_what_does_not_exist_is_not_found(api: API, path: str, status: int) -> None:
-    assert api.client.get(path, headers=ALLOWED).status_code == status
+    answer = api.client.get(path, headers=ALLOWED)
+
+    assert answer.status_code == status
+    assert answer.json().keys() == {"reason", "message"}
 
 
 @pytest.mark.parametrize(
@@ -253,11 +361,18 @@ def test_it_is_live_even_when_it_is_not_ready(api: API) -> None:
 def test_the_api_describes_itself_and_loads_nothing_from_elsewhere(api: API) -> None:
     description = api.client.get("/api/openapi.json").json()
 
-    assert set(description["paths"]) == {
-        "/livez",
-        "/readyz",
-        "/api/v1/previews",
-        "/api/v1/previews/{project}/{number}",
-    }
+    assert {"/livez", "/readyz", "/api/v1/previews"} <= description["paths"].keys()
+    operations = [
+        (path, operation)
+        for path, methods in description["paths"].items()
+        for operation in methods.values()
+    ]
+    assert all(
+        operation["security"] and operation["responses"]["401"]
+        for path, operation in operations
+        if path.startswith("/api/")
+    )
+    names = [operation["operationId"] for _, operation in operations]
+    assert len(names) == len(set(names))
     for path in ("/docs", "/redoc", "/api/docs"):
         assert api.client.get(path).status_code == 404

@@ -13,8 +13,9 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from previews import cli
-from previews.domain.preview import Phase, Stage
+from previews.domain.preview import Mode, Phase, Stage
 from previews.settings import Settings, load_settings
+from tests.fakes.api import FakeAPI
 from tests.unit.reasons import reasons_of_errors, reasons_of_plans
 
 CHECKOUT = Path(__file__).parents[2]
@@ -127,12 +128,34 @@ def test_the_operations_page_lists_every_reason_and_no_other() -> None:
     expect_the_same(documented, reasons_of_errors() | reasons_of_plans())
 
 
-def test_the_operations_page_lists_every_command_and_no_other() -> None:
+def test_the_commands_page_lists_every_command_and_no_other() -> None:
     commands = typer.main.get_command(cli.cli).commands  # type: ignore[attr-defined] # a group
-    documented = re.findall(
-        r"^\| `previews ([a-z-]+)", section(read("operations.md"), "Commands"), re.MULTILINE
-    )
+    documented = re.findall(r"^\| `previews ([a-z-]+)", read("commands.md"), re.MULTILINE)
     expect_the_same(documented, commands)
+
+
+def test_the_commands_page_names_every_option() -> None:
+    commands = typer.main.get_command(cli.cli).commands  # type: ignore[attr-defined] # a group
+    options = {
+        option
+        for command in commands.values()
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    text = read("commands.md")
+    assert options - {option for option in options if f"`{option}" in text} == {"--dry-run"}
+
+
+def test_the_api_page_lists_every_route_and_no_other() -> None:
+    api = FakeAPI()
+    routes = {
+        f"{method.upper()} {path}"
+        for path, methods in api.web.openapi()["paths"].items()
+        for method in methods
+    }
+    documented = re.findall(r"^\| `((?:GET|POST) /[^`]*)`", read("api.md"), re.MULTILINE)
+    expect_the_same(documented, routes)
 
 
 def test_every_make_target_is_explained() -> None:
@@ -155,9 +178,9 @@ def test_the_architecture_page_has_a_paragraph_for_every_package() -> None:
     assert [name for name in packages if f"**`previews/{name}`**" not in text] == []
 
 
-def test_the_glossary_has_every_phase_and_stage() -> None:
+def test_the_glossary_has_every_phase_stage_and_mode() -> None:
     text = read("glossary.md")
-    words = [*Phase, *Stage]
+    words = [*Phase, *Stage, *Mode]
     assert [word for word in words if f"`{word}`" not in text] == []
 
 

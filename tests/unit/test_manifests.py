@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from previews.adapters.manifest_yaml import as_yaml
-from previews.domain.preview import HeadSha, PreviewKey, Stage
+from previews.domain.preview import HeadSha, Mode, PreviewKey
 from previews.domain.project import Project
 from previews.errors import StalledError
 from tests.unit.rendering import (
@@ -17,6 +17,7 @@ from tests.unit.rendering import (
     PROJECT,
     PULL_REQUEST,
     application,
+    helm_parameters,
     namespace_objects,
     render,
     renderer_of,
@@ -113,27 +114,98 @@ def test_a_push_changes_the_application_and_not_the_namespace() -> None:
     assert after.files["namespace.yaml"] == before.files["namespace.yaml"]
 
 
-def test_the_stages_of_removal_leave_out_first_the_application_and_then_everything() -> None:
-    assert set(render(stage=Stage.WHOLE).files) == {"application.yaml", "namespace.yaml"}
-    ending = render(stage=Stage.NAMESPACE)
-    assert ending.files == {"namespace.yaml": render().files["namespace.yaml"]}
-    assert ending.head_sha is None
-    nothing = render(stage=Stage.NOTHING)
-    assert (nothing.files, nothing.head_sha) == ({}, None)
-    assert len({render(stage=stage).digest for stage in Stage}) == 3
+def test_asleep_it_runs_no_pod_and_claims_no_host() -> None:
+    sleeping = render(mode=Mode.ASLEEP)
+    assert helm_parameters(sleeping) == [
+        *helm_parameters(render()),
+        # As Helm's --set reads them: a number and a boolean, no texts.
+        {"name": "replicas", "value": "0"},
+        {"name": "ingress.enabled", "value": "false"},
+    ]
 
 
-def test_a_project_that_is_no_longer_configured_can_still_be_left_with_nothing() -> None:
-    renderer = renderer_of()
-    gone = PreviewKey("gone", 1)
-    assert renderer.render_preview(PULL_REQUEST, gone, Stage.NOTHING).files == {}
+def test_it_wakes_with_its_pods_first_and_claims_no_host_yet() -> None:
+    warming = helm_parameters(render(mode=Mode.WARMING))
+    assert warming == [
+        *helm_parameters(render()),
+        {"name": "ingress.enabled", "value": "false"},
+    ]
+
+
+def test_each_mode_is_something_else_to_deploy_and_leaves_the_namespace_alone() -> None:
+    modes = {mode: render(mode=mode) for mode in Mode}
+    assert len({manifests.digest for manifests in modes.values()}) == len(Mode)
+    assert len({manifests.files["namespace.yaml"] for manifests in modes.values()}) == 1
+    assert all(manifests.mode is mode for mode, manifests in modes.items())
+
+
+def test_a_chart_with_names_of_its_own_sleeps_as_its_project_says() -> None:
+    helm = dataclasses.replace(
+        HELM, sleep_parameters={"web.scale": "0"}, hide_parameters={"route": "null"}
+    )
+    project = dataclasses.replace(PROJECT, helm=helm)
+    added = helm_parameters(render(project=project, mode=Mode.ASLEEP))[-2:]
+    assert added == [{"name": "web.scale", "value": "0"}, {"name": "route", "value": "null"}]
+
+
+def test_a_redeployment_is_another_digest_of_the_same_commit() -> None:
+    again = render(redeployed_at="2026-11-02T12:00:00+00:00")
+    assert again.digest != render().digest
+    assert again.head_sha == render().head_sha
+    assert again.files["namespace.yaml"] == render().files["namespace.yaml"]
+    assert {
+        "name": "global.previews.redeployedAt",
+        "value": "2026-11-02T12:00:00+00:00",
+        "forceString": True,
+    } in helm_parameters(again)
+
+
+SAID = {"previews.dev/pinned": "2026-03-05T12:00:00Z 2026-03-02T12:00:00Z alice: \u2028"}
+
+
+def test_what_is_said_of_the_lifetime_redeploys_nothing() -> None:
+    said = render(annotations=SAID)
+    assert said.digest == render().digest
+    assert said.files["application.yaml"] == render().files["application.yaml"]
+    assert said.files["namespace.yaml"] != render().files["namespace.yaml"]
+
+
+@given(st.dictionaries(st.sampled_from(["a", "previews.dev/pinned", "x.y/z"]), text))
+def test_what_is_said_of_the_lifetime_is_read_again_as_it_was(said: dict[str, str]) -> None:
+    manifests = render(annotations=said)
+    read = renderer_of().read_annotations(manifests.files["namespace.yaml"])
+    assert read == {name: as_stored(words) for name, words in said.items()}
+    assert namespace_objects(manifests)["Namespace"]["metadata"]["name"] == "preview-shop-pr-42"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "}",
+        "a: [",
+        "kind: Namespace",
+        "kind: Namespace\nmetadata: []",
+        "kind: Namespace\nmetadata: {annotations: x}",
+        "kind: Namespace\nmetadata: {annotations: {previews.dev/pinned: 3}}",
+        "kind: Namespace\n---\nkind: Namespace",
+        "kind: Namespace\nkind: Namespace\n",
+        "!!python/name:os.system",
+        "\x07",
+    ],
+)
+def test_a_namespace_file_that_somebody_broke_says_nothing(written: str) -> None:
+    assert renderer_of().read_annotations(written) == {}
+
+
+def test_a_project_that_is_no_longer_configured_is_not_rendered() -> None:
     with pytest.raises(StalledError, match="no project 'gone' is configured"):
-        renderer.render_preview(PULL_REQUEST, gone, Stage.NAMESPACE)
+        renderer_of().render_preview(PULL_REQUEST, PreviewKey("gone", 1))
 
 
 def test_a_project_without_an_image_is_given_none() -> None:
     project = dataclasses.replace(PROJECT, image_repository=None)
-    parameters = application(render(project=project))["spec"]["source"]["helm"]["parameters"]
+    parameters = helm_parameters(render(project=project))
     assert [parameter["name"] for parameter in parameters] == ["ingress.host"]
 
 

@@ -5,12 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from previews.domain.plan import Deadlines, Observation, Plan, plan
+from previews.domain.caps import Place
+from previews.domain.lifetime import End, EndCause, Said
+from previews.domain.observation import Deadlines, Observation, Plan
+from previews.domain.plan import plan
 from previews.domain.preview import (
     Application,
     Condition,
     Image,
     Manifests,
+    Mode,
     Namespace,
     Phase,
     PreviewKey,
@@ -19,6 +23,7 @@ from previews.domain.preview import (
     Stage,
     parse_head_sha,
 )
+from previews.domain.removal import departure
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = PreviewKey("shop", 42)
@@ -62,21 +67,28 @@ FRESH = Observation(
     image=None,
     needs_image=True,
     manifests=None,
+    manifests_since=None,
     pushed=False,
     git_problem="",
     files_in_git=frozenset(),
     files_in_use=frozenset(),
+    root=None,
     application=None,
     namespace=None,
     app_project_exists=False,
     probe_result=None,
     head_since=NOW,
     conditions=(),
+    is_held=False,
+    place=None,
+    sleep=None,
+    was=Phase.PROVISIONING,
 )
 LIVE = replace(
     FRESH,
     image=IMAGE,
     manifests=WHOLE,
+    manifests_since=NOW,
     pushed=True,
     files_in_git=frozenset(WHOLE.files),
     application=APPLICATION,
@@ -90,7 +102,7 @@ def condition(name: str, since: datetime, *, status: bool) -> Condition:
 
 
 def decide(seen: Observation, pull_request: PullRequest = OPEN, now: datetime = NOW) -> Plan:
-    return plan(pull_request, seen, now, DEADLINES)
+    return plan(departure(pull_request, None), pull_request, seen, now, DEADLINES)
 
 
 def test_nothing_is_written_before_the_image_exists() -> None:
@@ -269,6 +281,7 @@ def test_removed_means_that_nothing_is_left() -> None:
     assert decision.look_again_after_seconds is None
 
 
+@pytest.mark.fault(27)
 def test_a_stuck_namespace_is_reported_in_kubernetes_words() -> None:
     stuck = replace(
         THE_NAMESPACE, deleting=True, problems=("example.org/never in 1 resource instances",)
@@ -282,6 +295,11 @@ def test_a_reopened_pull_request_waits_for_the_removal_and_then_starts_anew() ->
     assert decide(replace(GONE, image=IMAGE)).stage is Stage.WHOLE
 
 
+def test_a_removal_that_is_in_git_goes_on_although_argo_cd_has_not_begun_with_it() -> None:
+    decision = decide(replace(REMOVING, application=APPLICATION))
+    assert (decision.phase, decision.stage) == (Phase.REMOVING, Stage.NAMESPACE)
+
+
 def test_a_fork_gets_no_preview() -> None:
     fork = replace(OPEN, from_fork=True)
     decision = decide(FRESH, fork)
@@ -290,6 +308,7 @@ def test_a_fork_gets_no_preview() -> None:
 
 
 @pytest.mark.parametrize("pull_request", [OPEN, CLOSED])
+@pytest.mark.fault(32)
 def test_what_is_not_ours_is_never_touched(pull_request: PullRequest) -> None:
     for seen in (
         replace(LIVE, application=replace(APPLICATION, owner=None)),
@@ -298,3 +317,133 @@ def test_what_is_not_ours_is_never_touched(pull_request: PullRequest) -> None:
         decision = decide(seen, pull_request)
         assert (decision.phase, decision.stage) == (Phase.BLOCKED, None)
         assert decision.failed
+
+
+# Sleep and waking
+
+
+NIGHT = Said(NOW, "sleeping hours")
+PLACE = Place(2, "5 awake previews of project shop")
+
+
+def in_mode(mode: Mode, **fields: object) -> Observation:
+    """A preview whose manifests in Git are of this mode, and applied."""
+    seen = replace(LIVE, manifests=replace(WHOLE, mode=mode), probe_result=None)
+    return replace(seen, **fields)  # type: ignore[arg-type]  # those of Observation
+
+
+def test_it_falls_asleep_in_one_step_whatever_state_it_was_in() -> None:
+    for seen in (LIVE, in_mode(Mode.WARMING), *NOT_YET.values()):
+        decision = decide(replace(seen, sleep=NIGHT))
+        assert (decision.stage, decision.mode) == (Stage.WHOLE, Mode.ASLEEP)
+
+
+def test_asleep_it_is_asked_for_nothing_more_than_to_be_synced() -> None:
+    unhealthy = replace(APPLICATION, health="Missing", images=frozenset())
+    decision = decide(in_mode(Mode.ASLEEP, sleep=NIGHT, application=unhealthy))
+    assert (decision.phase, decision.reason, decision.message) == (
+        Phase.ASLEEP,
+        "Asleep",
+        "sleeping hours",
+    )
+    assert (decision.probe, decision.look_again_after_seconds) == (False, None)
+
+
+def test_it_is_asleep_while_argo_cd_is_still_at_it() -> None:
+    syncing = replace(APPLICATION, operation_phase="Running")
+    decision = decide(in_mode(Mode.ASLEEP, sleep=NIGHT, application=syncing))
+    assert decision.phase is Phase.ASLEEP
+    assert decision.reason != "Asleep"
+
+
+def test_it_wakes_in_two_steps_and_is_probed_only_after_the_second() -> None:
+    first = decide(in_mode(Mode.ASLEEP))
+    assert (first.phase, first.stage, first.mode) == (Phase.WAKING, Stage.WHOLE, Mode.WARMING)
+    progressing = replace(APPLICATION, health="Progressing")
+    meanwhile = decide(in_mode(Mode.WARMING, application=progressing))
+    assert (meanwhile.phase, meanwhile.mode, meanwhile.probe) == (
+        Phase.WAKING,
+        Mode.WARMING,
+        False,
+    )
+    second = decide(in_mode(Mode.WARMING))
+    assert (second.phase, second.mode, second.probe) == (Phase.WAKING, Mode.AWAKE, False)
+    last = decide(in_mode(Mode.AWAKE, was=Phase.WAKING))
+    assert (last.phase, last.mode, last.probe) == (Phase.WAKING, Mode.AWAKE, True)
+    assert decide(replace(LIVE, was=Phase.WAKING)).phase is Phase.LIVE
+
+
+def test_it_does_not_wake_before_there_is_room() -> None:
+    decision = decide(in_mode(Mode.ASLEEP, place=PLACE))
+    assert (decision.phase, decision.reason, decision.mode) == (
+        Phase.ASLEEP,
+        "Queued",
+        Mode.ASLEEP,
+    )
+    assert "number 2 in the queue" in decision.message
+    assert decision.look_again_after_seconds is not None
+
+
+def test_one_that_does_not_wake_up_in_time_is_a_failure() -> None:
+    progressing = replace(APPLICATION, health="Progressing")
+    seen = in_mode(Mode.WARMING, application=progressing)
+    late = decide(seen, now=NOW + timedelta(minutes=11))
+    assert (late.phase, late.failed, late.mode) == (Phase.DEGRADED, True, Mode.WARMING)
+
+
+# Places
+
+
+def test_without_a_place_nothing_is_written_not_even_for_an_image_that_is_there() -> None:
+    decision = decide(replace(FRESH, image=IMAGE, place=Place(3, "5 previews of project shop")))
+    assert (decision.phase, decision.reason, decision.stage) == (Phase.QUEUED, "Queued", None)
+    assert decision.message == (
+        "number 3 in the queue: there are 5 previews of project shop already"
+    )
+    assert decision.look_again_after_seconds is not None
+
+
+# Ends, the brake, and who is not configured any more
+
+
+def leave(seen: Observation, end: End | None = None, pull_request: PullRequest = OPEN) -> Plan:
+    return plan(departure(pull_request, end), pull_request, seen, NOW, DEADLINES)
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (EndCause.EXPIRED, "its time was over"),
+        (EndCause.EVICTED, "it slept, and made room: shop#9 needed its place"),
+        (EndCause.REMOVED, "removed by shop#9 needed its place"),
+    ],
+)
+def test_an_ended_preview_goes_as_any_other_and_says_why(cause: EndCause, words: str) -> None:
+    end = End(cause, NOW, "shop#9 needed its place")
+    assert leave(LIVE, end).stage is Stage.NAMESPACE
+    gone = leave(GONE, end)
+    assert (gone.phase, gone.reason, gone.stage) == (Phase.EXPIRED, cause, Stage.NOTHING)
+    assert gone.message == words
+    assert not gone.failed
+    assert gone.look_again_after_seconds is None
+
+
+def test_closing_comes_before_any_other_end() -> None:
+    end = End(EndCause.EXPIRED, NOW, "previews")
+    assert leave(GONE, end, CLOSED).phase is Phase.REMOVED
+
+
+def test_what_the_brake_holds_stays_as_it_is_and_says_so() -> None:
+    held = leave(replace(LIVE, is_held=True, was=Phase.ASLEEP), pull_request=CLOSED)
+    assert (held.phase, held.reason, held.stage) == (Phase.ASLEEP, "BrakeHolds", None)
+    assert not held.end_operation
+    assert "a person has to confirm it" in held.message
+    assert held.look_again_after_seconds is not None
+
+
+def test_a_deadline_counts_from_when_it_was_decided_what_to_deploy() -> None:
+    redeployed = replace(
+        LIVE, probe_result=None, head_since=NOW - timedelta(days=5), manifests_since=NOW
+    )
+    assert not decide(redeployed, now=NOW + timedelta(minutes=9)).failed
+    assert decide(redeployed, now=NOW + timedelta(minutes=11)).failed

@@ -1,11 +1,19 @@
+"""What a configuration may say, and what is told of one that says something else."""
+
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from previews.domain.brake import BrakeLimits
+from previews.domain.caps import Caps
+from previews.domain.lifetime import Anchor, LifetimePolicy, SleepHours
 from previews.errors import ConfigurationError
 from previews.settings import Settings, load_settings
+
+NIGHT = {"days": ["fri"], "start": "22:30", "end": "06:00", "time_zone": "Europe/Berlin"}
 
 
 @pytest.fixture
@@ -88,6 +96,45 @@ def test_reads_a_small_configuration(tmp_path: Path, configuration: dict[str, An
         ),
         ("projects.0.deploy.helm.path", "/etc", "projects.0.deploy.helm.path"),
         ("projects.0.probe_path", "ready", "projects.0.probe_path"),
+        ("projects.0.lifetime", {"ttl": "soon"}, "projects.0.lifetime.ttl: must be a duration"),
+        ("projects.0.lifetime", {"ttl": 72}, "projects.0.lifetime.ttl: must be a duration"),
+        ("projects.0.lifetime", {"ttl": "0s"}, "projects.0.lifetime.ttl"),
+        ("projects.0.lifetime", {"ttl": "9999999d"}, "projects.0.lifetime.ttl"),
+        ("projects.0.lifetime", {"ttl_max": "0s"}, "projects.0.lifetime.ttl_max"),
+        ("projects.0.lifetime", {"anchor": "whenever"}, "projects.0.lifetime.anchor"),
+        ("projects.0.lifetime", {"sleep_after": "0s"}, "projects.0.lifetime.sleep_after"),
+        ("projects.0.lifetime", {"sleep_after": "1h"}, "needs ingress.metrics_urls"),
+        (
+            "projects.0.lifetime",
+            {"sleep_hours": [NIGHT | {"time_zone": "Mars/Olympus"}]},
+            "projects.0.lifetime.sleep_hours.0.time_zone: 'Mars/Olympus' is no time zone",
+        ),
+        (
+            "projects.0.lifetime",
+            {"sleep_hours": [NIGHT | {"time_zone": "../../etc/passwd"}]},
+            "projects.0.lifetime.sleep_hours.0.time_zone",
+        ),
+        (
+            "projects.0.lifetime",
+            {"sleep_hours": [NIGHT | {"start": "25:00"}]},
+            'projects.0.lifetime.sleep_hours.0.start: must be a time of day such as "22:30"',
+        ),
+        (
+            "projects.0.lifetime",
+            {"sleep_hours": [NIGHT | {"days": ["monday"]}]},
+            "projects.0.lifetime.sleep_hours.0.days.0",
+        ),
+        (
+            "projects.0.lifetime",
+            {"sleep_hours": [NIGHT | {"days": []}]},
+            "projects.0.lifetime.sleep_hours.0.days",
+        ),
+        ("projects.0.limits", {"previews": 0}, "projects.0.limits.previews"),
+        ("limits", {"awake": -1}, "limits.awake"),
+        ("brake", {"removals": 0}, "brake.removals"),
+        ("brake", {"share": 1.5}, "brake.share"),
+        ("brake", {"window": "0s"}, "brake.window"),
+        ("rewrites_at_most", 0, "rewrites_at_most"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(
@@ -143,3 +190,58 @@ def test_pushes_to_github_are_held_to_what_github_recommends(
     assert load(tmp_path, configuration).pushes_per_minute() == 6
     put(configuration, "gitops.pushes_per_minute", 30)
     assert load(tmp_path, configuration).pushes_per_minute() == 30
+
+
+def test_how_long_previews_live_and_when_they_sleep_is_read_for_each_project(
+    tmp_path: Path, configuration: dict[str, Any]
+) -> None:
+    put(configuration, "ingress", {"metrics_urls": ["http://127.0.0.1:9100/metrics"]})
+    lifetime = {
+        "ttl": "3d",
+        "ttl_max": "10d",
+        "anchor": "creation",
+        "warn_before": "2h",
+        "sleep_after": "1h",
+        "sleep_hours": [NIGHT],
+    }
+    put(configuration, "projects.0.lifetime", lifetime)
+    put(configuration, "projects.0.limits", {"previews": 5, "per_author": 2, "awake": 3})
+    projects = load(tmp_path, configuration).project_map()
+    assert projects["shop"].lifetime == LifetimePolicy(
+        ttl=timedelta(days=3),
+        ttl_max=timedelta(days=10),
+        anchor=Anchor.CREATION,
+        warn_before=timedelta(hours=2),
+        sleep_after=timedelta(hours=1),
+        sleep_hours=(SleepHours(frozenset({4}), time(22, 30), time(6), "Europe/Berlin"),),
+    )
+    assert projects["shop"].caps == Caps(previews=5, per_author=2, awake=3)
+    assert projects["api"].lifetime == LifetimePolicy(ttl=timedelta(days=7))
+    assert projects["api"].caps == Caps()
+
+
+def test_a_time_to_live_of_null_is_none_at_all(
+    tmp_path: Path, configuration: dict[str, Any]
+) -> None:
+    put(configuration, "projects.0.lifetime", {"ttl": None})
+    assert load(tmp_path, configuration).project_map()["shop"].lifetime.ttl is None
+
+
+def test_a_time_of_day_without_quotes_is_what_it_looks_like(
+    tmp_path: Path, configuration: dict[str, Any]
+) -> None:
+    """YAML reads 22:30 as a number of minutes, in base sixty."""
+    put(configuration, "projects.0.lifetime", {"sleep_hours": [NIGHT | {"start": 22 * 60 + 30}]})
+    (hours,) = load(tmp_path, configuration).project_map()["shop"].lifetime.sleep_hours
+    assert hours.start == time(22, 30)
+
+
+def test_the_brake_and_the_limits_of_the_server_are_read(
+    tmp_path: Path, configuration: dict[str, Any]
+) -> None:
+    put(configuration, "brake", {"removals": 3, "share": 0.1, "window": "1h"})
+    put(configuration, "limits", {"previews": 40, "evict_asleep": True})
+    settings = load(tmp_path, configuration)
+    assert settings.brake.limits() == BrakeLimits(removals=3, share=0.1, window=timedelta(hours=1))
+    assert settings.limits.caps() == Caps(previews=40)
+    assert settings.limits.evict_asleep

@@ -159,6 +159,7 @@ def test_a_lost_store_still_removes_what_was_closed_meanwhile() -> None:
     assert town.left_of(number) == set()
 
 
+@pytest.mark.fault(19)
 def test_a_store_of_yesterday_brings_nothing_back_and_deletes_nothing() -> None:
     town = Town()
     number = town.open()
@@ -190,6 +191,7 @@ FALSE_READS = {
 
 
 @pytest.mark.parametrize("lie", FALSE_READS.values(), ids=FALSE_READS.keys())
+@pytest.mark.fault(39)
 def test_a_false_read_deletes_nothing(lie: object) -> None:
     town = Town()
     numbers = [town.open() for _ in range(3)]
@@ -221,6 +223,7 @@ def test_an_old_listing_resurrects_nothing() -> None:
     assert town.phase(number) is Phase.REMOVED
 
 
+@pytest.mark.fault(12)
 def test_a_lost_answer_of_a_push_makes_no_second_commit() -> None:
     town = Town()
     town.gitops.lose_answers(1)
@@ -230,6 +233,7 @@ def test_a_lost_answer_of_a_push_makes_no_second_commit() -> None:
     assert town.gitops.pushes == 1
 
 
+@pytest.mark.fault(20)
 def test_a_rejected_push_is_computed_again_and_keeps_the_others_commit() -> None:
     town = Town()
     town.gitops.reject_pushes(3)
@@ -240,6 +244,7 @@ def test_a_rejected_push_is_computed_again_and_keeps_the_others_commit() -> None
     assert town.gitops.files["notes.md"] == "not ours"
 
 
+@pytest.mark.fault(21)
 def test_a_file_edited_or_deleted_by_hand_is_mended() -> None:
     town = Town()
     number = town.open()
@@ -254,6 +259,7 @@ def test_a_file_edited_or_deleted_by_hand_is_mended() -> None:
     assert town.phase(number) is Phase.LIVE
 
 
+@pytest.mark.fault(21)
 def test_a_shard_root_taken_away_by_hand_comes_back() -> None:
     town = Town()
     town.open()
@@ -322,6 +328,7 @@ def test_a_forge_that_takes_no_statuses_delays_no_deployment() -> None:
     assert status.state is StatusState.SUCCESS
 
 
+@pytest.mark.fault(27)
 def test_one_stuck_removal_holds_up_nobody() -> None:
     town = Town()
     stuck = town.open()
@@ -339,6 +346,7 @@ def test_one_stuck_removal_holds_up_nobody() -> None:
     assert town.phase(stuck) is Phase.REMOVED
 
 
+@pytest.mark.fault(28)
 def test_a_sync_that_keeps_retrying_is_ended_so_that_the_preview_can_go() -> None:
     town = Town()
     town.argocd.deploys = False
@@ -351,6 +359,7 @@ def test_a_sync_that_keeps_retrying_is_ended_so_that_the_preview_can_go() -> Non
     assert town.left_of(number) == set()
 
 
+@pytest.mark.fault(31)
 def test_reopened_during_removal_gets_a_new_preview_that_survives() -> None:
     town = Town()
     number = town.open()
@@ -368,6 +377,7 @@ def test_reopened_during_removal_gets_a_new_preview_that_survives() -> None:
     assert {"Application", "Namespace", "AppProject"} <= town.left_of(number)
 
 
+@pytest.mark.fault(32)
 def test_somebody_elses_namespace_is_left_alone() -> None:
     town = Town()
     town.cluster.put_namespace("preview-shop-pr-1", instance="other")
@@ -383,6 +393,7 @@ def test_somebody_elses_namespace_is_left_alone() -> None:
     assert town.phase(number) is Phase.LIVE
 
 
+@pytest.mark.fault(32)
 def test_somebody_elses_namespace_outlives_the_pull_request() -> None:
     town = Town()
     town.cluster.put_namespace("preview-shop-pr-1", instance="other")
@@ -393,6 +404,7 @@ def test_somebody_elses_namespace_outlives_the_pull_request() -> None:
     assert "preview-shop-pr-1" in town.cluster.namespaces
 
 
+@pytest.mark.fault(35)
 def test_a_cluster_that_is_down_is_no_trouble_of_git() -> None:
     town = Town()
     number = town.open()
@@ -452,6 +464,7 @@ def test_a_url_that_does_not_answer_is_not_live_and_ends_in_a_failure() -> None:
     assert town.phase(number) is Phase.LIVE
 
 
+@pytest.mark.fault(15)
 def test_poisoned_pull_requests_hold_up_no_other_and_show_why() -> None:
     town = Town()
     healthy = [town.forge.open_pull_request(REPOSITORY) for _ in range(50)]
@@ -499,6 +512,7 @@ def test_projects_of_one_repository_each_get_a_preview_and_share_the_comment() -
     assert "https://shop-pr-1.preview.example/" in comments[0].body
 
 
+@pytest.mark.fault(39)
 def test_a_project_taken_out_of_the_configuration_loses_nothing() -> None:
     town = Town([project("api"), project("shop")])
     number = town.open("api")

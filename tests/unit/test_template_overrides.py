@@ -107,7 +107,7 @@ def test_no_template_lets_a_title_become_more_than_text(tmp_path: Path, expressi
         ("application.yaml.j2", "{{ chart.path }}", "{{ charts }}", "'charts' is undefined"),
         ("application.yaml.j2", "{{ chart.path }}", "{{ [charts] }}", "no manifest can hold"),
         ("application.yaml.j2", "{{ chart.path }}", "{{ 1 / 0 }}", "division by zero"),
-        ("application.yaml.j2", "{{ chart.path }}", "{{ chart }}", "no manifest can hold"),
+        ("application.yaml.j2", "{{ chart.path }}", "{{ gitops }}", "no manifest can hold"),
         ("application.yaml.j2", "{{ chart.path }}", "!!python/name:os.system", "not YAML"),
         ("application.yaml.j2", "  source:", "source:", "not YAML"),
         ("namespace.yaml.j2", "{{ repository_url }}", "'*'", "spec.sourceRepos"),

@@ -18,7 +18,7 @@ def door() -> Door:
 
 
 @pytest.mark.parametrize(
-    "action", ["opened", "synchronize", "labeled", "edited", "closed", "reopened"]
+    "action", ["opened", "synchronize", "labeled", "unlabeled", "edited", "closed", "reopened"]
 )
 def test_githubs_own_examples_of_a_pull_request_mark_its_previews(door: Door, action: str) -> None:
     answer = door.deliver(example(f"pull_request.{action}"))
@@ -36,6 +36,19 @@ def test_a_delivery_of_gitea_is_understood_by_its_own_headers(door: Door) -> Non
     without = {"X-GitHub-Event": None, "X-GitHub-Delivery": None}
 
     answer = door.deliver(payload(), changes=own | without)
+
+    assert answer.json() == {"verdict": "accepted", "reason": "", "guid": GUID}
+    assert door.marked == list(KEYS)
+
+
+def test_a_change_of_labels_at_gitea_marks_its_previews(door: Door) -> None:
+    own: dict[str, str | None] = {
+        "X-Gitea-Event": "pull_request",
+        "X-Gitea-Event-Type": "pull_request_label",
+        "X-Gitea-Delivery": GUID,
+    }
+
+    answer = door.deliver(payload(action="label_updated"), changes=own)
 
     assert answer.json() == {"verdict": "accepted", "reason": "", "guid": GUID}
     assert door.marked == list(KEYS)

@@ -118,7 +118,7 @@ class Gitea:
             json={
                 "type": "gitea",
                 "active": True,
-                "events": ["pull_request", "pull_request_sync"],
+                "events": ["pull_request", "pull_request_sync", "pull_request_label"],
                 "config": {"url": url, "content_type": "json", "secret": secret},
             },
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import RunningCluster
+from tests.cluster.builds import KUBERNETES_VERSION
 from tests.world.kubernetes import Kubernetes
 from tests.world.manager import Manager
 from tests.world.teardown import remove_namespace
@@ -31,9 +32,13 @@ class GitOpsAddress:
 class Installation:
     """One release of the chart: the rights, the roots' AppProject and the top Application."""
 
-    def __init__(self, cluster: RunningCluster, instance: str) -> None:
+    def __init__(
+        self, cluster: RunningCluster, instance: str, waiting_zone: str | None = None
+    ) -> None:
+        """With a `waiting_zone` every host in it that no preview claims leads to the manager."""
         self._cluster = cluster
         self._instance = instance
+        self._waiting_zone = waiting_zone
         self.namespace = f"previews-{instance}"
         """Of the manager itself."""
         self.service_account = f"previews-{instance}"
@@ -41,7 +46,7 @@ class Installation:
     def install(self, gitops: GitOpsAddress, manager: Manager) -> Path:
         """Apply the chart. Returns the kubeconfig of the manager's ServiceAccount."""
         self._apply([self._namespace(), self._repository_secret(gitops)])
-        manifests = manager.write_secret("installed.yaml", self._render(gitops))
+        manifests = manager.write_secret("installed.yaml", self._render(gitops, manager))
         self._cluster.kubectl("apply", "--server-side", "-f", str(manifests))
         return manager.write_secret("kubeconfig", json.dumps(self._kubeconfig()))
 
@@ -53,17 +58,27 @@ class Installation:
         kubernetes.delete(f"{secrets}/{self.repository_secret}")
         remove_namespace(kubernetes, self.namespace)
 
-    def _render(self, gitops: GitOpsAddress) -> str:
-        values = {
+    def _render(self, gitops: GitOpsAddress, manager: Manager | None = None) -> str:
+        values: Object = {
             "instance": self._instance,
             "manager": {"enabled": False},
             "argocd": {"namespace": self._cluster.argocd_namespace},
             "gitops": {"url": gitops.url, "branch": gitops.branch, "path": gitops.path},
         }
+        if self._waiting_zone and manager:
+            values["manager"]["port"] = manager.port
+            values["wildcard"] = {
+                "enabled": True,
+                "zone": self._waiting_zone,
+                "className": self._cluster.ingress_class,
+                "address": manager.host,
+            }
         rendered = subprocess.run(
             [
                 *(str(self._cluster.bin_dir / "helm"), "template", self._instance, str(CHART)),
                 *("--namespace", self.namespace, "--values", "-"),
+                # Without a cluster to ask, helm takes itself to be on an old one.
+                *("--kube-version", KUBERNETES_VERSION),
             ],
             input=json.dumps(values),
             capture_output=True,

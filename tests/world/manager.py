@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ STOP_SECONDS = 40.0
 READY_SECONDS = 30.0
 UNAVAILABLE = 503
 NOT_FOUND = 404
+LOOPBACK = "127.0.0.1"
 
 Object = dict[str, Any]
 
@@ -30,15 +31,18 @@ Object = dict[str, Any]
 class Manager:
     """One manager, whatever process it is at present. Its directory holds configuration, secrets, data and log."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, host: str = LOOPBACK) -> None:
         self.directory = directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.host = host
+        self.port = _free_port(host)
+        self.url = f"http://{host}:{self.port}"
         self.log = directory / "manager.log"
         self.data = directory / "data"
         self.api_token = secrets.token_hex(16)
         self.api_token_file = self.write_secret("api-token", self.api_token)
+        self.program: Sequence[str] = ("previews", "serve")
+        """The module that is run, and what it is given before its configuration."""
         self._process: subprocess.Popen[bytes] | None = None
         self._client = httpx2.Client(base_url=self.url, trust_env=False, timeout=10)
 
@@ -72,7 +76,7 @@ class Manager:
             # What the manager itself is run with in a container: it never needs more.
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        command = [sys.executable, "-m", "previews", "serve"]
+        command = [sys.executable, "-m", *self.program]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--config", str(self.directory / "previews.yaml")],
@@ -145,13 +149,22 @@ class Manager:
             if cursor is None:
                 return found
 
+    def act(self, project: str, number: int, action: str, **said: str) -> None:
+        """Ask the API for something to happen to a preview: sleep, wake, extend, ..."""
+        path = f"/api/v1/previews/{project}/{number}/{action}"
+        order = {"actor": "a test", **said}
+        self._client.post(path, json=order, headers=self._bearer).raise_for_status()
+
     def log_tail(self, lines: int = 60) -> str:
         return "\n".join([f"--- the end of {self.log}:", *tail(self.log, lines)])
 
     def _ask(self, path: str, **parameters: str | int | None) -> httpx2.Response:
         given = {name: value for name, value in parameters.items() if value is not None}
-        bearer = {"authorization": f"Bearer {self.api_token}"}
-        return self._client.get(path, params=given, headers=bearer)
+        return self._client.get(path, params=given, headers=self._bearer)
+
+    @property
+    def _bearer(self) -> Mapping[str, str]:
+        return {"authorization": f"Bearer {self.api_token}"}
 
     def _has_come_up(self, *, until_ready: bool) -> bool:
         if not self.is_running:
@@ -168,8 +181,8 @@ def end_leftover(directory: Path) -> None:
         wait_until("the manager of an earlier run is gone", lambda: not left.is_running())
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port: int = probe.getsockname()[1]
     return port

@@ -9,6 +9,7 @@ from typing import Self
 import httpx2
 
 OK = 200
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +24,16 @@ class Answer:
         return f"HTTP {self.status}" if self.status else self.body
 
 
-def ask(url: str) -> Answer:
+def ask(url: str, user_agent: str = BROWSER) -> Answer:
     """One request. A name below localhost is this machine's, as browsers and curl have it: no resolver is asked."""
     address = httpx2.URL(url)
     host = address.netloc.decode("ascii")
     if address.host.endswith(".localhost"):
         address = address.copy_with(host="127.0.0.1")
     try:
-        answer = httpx2.get(address, headers={"host": host}, trust_env=False, timeout=5)
+        answer = httpx2.get(
+            address, headers={"host": host, "user-agent": user_agent}, trust_env=False, timeout=5
+        )
     except httpx2.HTTPError as error:
         return Answer(None, f"{type(error).__name__}: {error}")
     return Answer(answer.status_code, answer.text)
@@ -39,8 +42,9 @@ def ask(url: str) -> Answer:
 class Visitor:
     """Asks again and again from a thread of its own, as long as the `with` lasts."""
 
-    def __init__(self, url: str, *, pause_seconds: float = 0.02) -> None:
+    def __init__(self, url: str, *, pause_seconds: float = 0.02, user_agent: str = BROWSER) -> None:
         self._url = url
+        self._user_agent = user_agent
         self._pause_seconds = pause_seconds
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._run, name="visitor", daemon=True)
@@ -71,4 +75,4 @@ class Visitor:
 
     def _run(self) -> None:
         while not self._left.wait(self._pause_seconds):
-            self.visits.append(ask(self._url))
+            self.visits.append(ask(self._url, self._user_agent))

@@ -17,7 +17,7 @@ from tests.world.gitea import Gitea, User
 from tests.world.image import ImageRepository, build_image
 from tests.world.installation import GitOpsAddress, Installation
 from tests.world.kubernetes import Kubernetes
-from tests.world.manager import Manager, end_leftover
+from tests.world.manager import LOOPBACK, Manager, end_leftover
 from tests.world.pull_request import Page, PullRequest
 from tests.world.teardown import remove_instance
 
@@ -25,7 +25,6 @@ ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "demo" / "shop"
 CHART = ROOT / "charts" / "preview-app"
 LOGS = ROOT / "build" / "logs"
-ZONE = "preview.localhost"
 SPARE_TAG = "spare"
 
 Object = dict[str, Any]
@@ -41,6 +40,15 @@ class WorldOptions:
     hostname: str
     webhooks: bool = True
     resync: str = "60s"
+    waiting: bool = False
+    """Whether visitors of hosts that no preview claims get to the manager. Two such Worlds need different zones."""
+
+    sleep_after: str | None = None
+    """Without a request for this long a preview falls asleep."""
+
+    @property
+    def zone(self) -> str:
+        return self.hostname.partition(".")[2]
 
 
 class WorldInUseError(Exception):
@@ -58,7 +66,9 @@ class World:
         self.kubernetes = Kubernetes(cluster)
         self.gitea = Gitea(cluster)
         self.images = ImageRepository(cluster.registry, f"{options.name}/shop")
-        self.installation = Installation(cluster, options.name)
+        self.installation = Installation(
+            cluster, options.name, options.zone if options.waiting else None
+        )
         self.shop_repository = f"{options.name}/shop"
         self.gitops_repository = f"{options.name}/gitops"
         self.charts_repository = f"{options.name}/charts"
@@ -170,7 +180,9 @@ class World:
         return {who: f"{self.options.name}-{who}" for who in ("bot", "argocd")}
 
     def _build(self) -> None:
-        self.manager = Manager(self.directory)
+        # Kubernetes lets no endpoint have a loopback address.
+        host = self.cluster.node_ip if self.options.waiting else LOOPBACK
+        self.manager = Manager(self.directory, host)
         users = {who: self.gitea.create_user(name) for who, name in self._user_names().items()}
         self.bot = users["bot"]
         self.gitea.create_organisation(self.options.name)
@@ -235,8 +247,17 @@ class World:
             },
             "argocd": {"namespace": self.cluster.argocd_namespace},
             "kubernetes": {"kubeconfig": str(kubeconfig)},
-            "domain": {"zone": ZONE, "scheme": "http", "port": self.cluster.ingress_port},
-            "server": {"port": manager.port, "api_token_file": str(manager.api_token_file)},
+            "domain": {
+                "zone": self.options.zone,
+                "scheme": "http",
+                "port": self.cluster.ingress_port,
+            },
+            "server": {
+                "host": manager.host,
+                "port": manager.port,
+                "api_token_file": str(manager.api_token_file),
+            },
+            "ingress": {"metrics_urls": [self.cluster.ingress_metrics_url]},
             "resync": self.options.resync,
             "projects": [self._project()],
         }
@@ -264,6 +285,7 @@ class World:
                 }
             },
             "hostname": self.options.hostname,
+            "lifetime": {"sleep_after": self.options.sleep_after},
         }
 
 

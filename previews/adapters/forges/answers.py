@@ -32,6 +32,9 @@ UNSAID_WAIT_SECONDS = 60.0
 RATE_LIMIT_WINDOW_SECONDS = 3600.0
 """GitHub's limits are by the hour: no reset lies further ahead."""
 WORDS_LENGTH_MAX = 300
+LABELS_MAX = 100
+LABEL_LENGTH_MAX = 200
+"""What is kept of a pull request's labels: more than the forges' own pages let people set."""
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
@@ -162,9 +165,16 @@ def read_pull_request(asked: Request, document: Json) -> PullRequest:
             author=_text((document["user"] or {}).get("login") or GHOST),
             url=_text(document["html_url"]),
             from_fork=_text(head).casefold() != base.casefold(),
+            labels=_labels(document["labels"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise malformed(asked, f"an incomplete pull request ({error!r})") from error
+
+
+def _labels(labels: Json) -> tuple[str, ...]:
+    """The names, sorted, since forges list them in any order."""
+    names = {_text(label["name"])[:LABEL_LENGTH_MAX] for label in labels or ()}
+    return tuple(sorted(names)[:LABELS_MAX])
 
 
 def read_own_id(asked: Request, document: Json) -> int:

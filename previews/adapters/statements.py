@@ -1,0 +1,102 @@
+"""What the store says to SQLite, built once: to build a statement takes SQLAlchemy longer than to execute it."""
+
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    FromClause,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects import sqlite
+from sqlmodel import SQLModel
+
+from previews.adapters.tables import values_of_preview
+from previews.domain.preview import PreviewKey
+from previews.domain.record import HISTORY_KEPT, PreviewRecord
+
+_DELIVERY = SQLModel.metadata.tables["delivery"]
+_PREVIEW = SQLModel.metadata.tables["preview"]
+_PUBLISHED = SQLModel.metadata.tables["published"]
+_WISHES = SQLModel.metadata.tables["wishes"]
+_HISTORY = SQLModel.metadata.tables["history"]
+
+
+def _save_statement(table: Table) -> sqlite.Insert:
+    """Writes nothing when nothing changed, and never an existing row's mark."""
+    statement = sqlite.insert(table)
+    kept = {"project", "number", "fetch_mark"}
+    new = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in kept}
+    differs = [table.c[n].is_distinct_from(new[n]) for n in new if n != "updated_at"]
+    return statement.on_conflict_do_update(
+        index_elements=table.primary_key, set_=new, where=or_(*differs)
+    )
+
+
+def _of_preview(table: FromClause) -> ColumnElement[bool]:
+    return and_(table.c.project == bindparam("of"), table.c.number == bindparam("at_number"))
+
+
+def of(key: PreviewKey) -> dict[str, object]:
+    """What the statements about one preview are given."""
+    return {"of": key.project, "at_number": key.number}
+
+
+def _prune_history_statement() -> Delete:
+    newest_too_old = (
+        select(_HISTORY.c.id)
+        .where(_of_preview(_HISTORY))
+        .order_by(_HISTORY.c.id.desc())
+        .offset(HISTORY_KEPT)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return delete(_HISTORY).where(_of_preview(_HISTORY), _HISTORY.c.id <= newest_too_old)
+
+
+def _forget_statements() -> tuple[Delete, ...]:
+    """What was published on a pull request is forgotten with the last preview that is known at it."""
+    this, other = _PREVIEW.alias("this"), _PREVIEW.alias("other")
+    same_pull_request = and_(
+        other.c.repository == this.c.repository, other.c.number == this.c.number
+    )
+    alone = select(this.c.repository, this.c.number).where(
+        _of_preview(this),
+        ~exists().where(same_pull_request, other.c.project != this.c.project),
+    )
+    published = tuple_(_PUBLISHED.c.repository, _PUBLISHED.c.number).in_(alone)
+    rows = [delete(table).where(_of_preview(table)) for table in (_HISTORY, _WISHES, _PREVIEW)]
+    return delete(_PUBLISHED).where(published), *rows
+
+
+def _publish_statement() -> sqlite.Insert:
+    """The same digest again writes nothing: SQLite leaves a page alone whose content would stay what it is."""
+    statement = sqlite.insert(_PUBLISHED)
+    return statement.on_conflict_do_update(
+        index_elements=_PUBLISHED.primary_key, set_={"digest": statement.excluded["digest"]}
+    )
+
+
+FRESH = values_of_preview(PreviewRecord(key=PreviewKey("", 0), fetch_mark=1))
+"""The row of a preview of which nothing is known but that its pull request should be read."""
+
+KNOWN = select(_DELIVERY.c.guid).where(_DELIVERY.c.guid.in_(bindparam("guids", expanding=True)))
+ACCEPT = insert(_DELIVERY)
+PRUNE_DELIVERIES = delete(_DELIVERY).where(_DELIVERY.c.received_at < bindparam("before"))
+MARK = sqlite.insert(_PREVIEW).on_conflict_do_update(
+    index_elements=_PREVIEW.primary_key, set_={"fetch_mark": _PREVIEW.c.fetch_mark + 1}
+)
+LOAD = select(_PREVIEW).where(_of_preview(_PREVIEW))
+SAVE = _save_statement(_PREVIEW)
+LOAD_WISHES = select(_WISHES).where(_of_preview(_WISHES))
+SAVE_WISHES = _save_statement(_WISHES)
+ADD_HISTORY = insert(_HISTORY)
+PRUNE_HISTORY = _prune_history_statement()
+FORGET = _forget_statements()
+PUBLISH = _publish_statement()

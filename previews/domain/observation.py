@@ -1,0 +1,110 @@
+"""What a decision about a preview rests on, and what a decision is."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from previews.domain.caps import Place
+from previews.domain.lifetime import Said
+from previews.domain.preview import (
+    Application,
+    Condition,
+    Image,
+    Manifests,
+    Mode,
+    Namespace,
+    Phase,
+    PreviewKey,
+    ProbeResult,
+    Stage,
+)
+
+APPLICATION_FILE = "application.yaml"
+"""The file of a preview's folder that Stage.NAMESPACE leaves out."""
+NAMESPACE_FILE = "namespace.yaml"
+LOOK_AGAIN_SECONDS = 1.0
+"""While something is under way that no watch reports: an image, an answer of the URL."""
+LOOK_AGAIN_SLOWLY_SECONDS = 30.0
+"""When it has been under way for longer than it should."""
+NUDGE_AFTER_SECONDS = 10.0
+"""When Argo CD has nothing under way for an Application, and it is not as it should be."""
+NUDGES_END_AFTER_SECONDS = 300.0
+"""By then Argo CD has looked by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long a preview may take before its pending status becomes a failure. It is still waited for."""
+
+    image: timedelta
+    deploy: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """The facts that a decision rests on, all read after the event that asked for it."""
+
+    key: PreviewKey
+    image: Image | None
+    """Of this head_sha, if the registry has it; unused for a project without an image."""
+    needs_image: bool
+    manifests: Manifests | None
+    """What was last decided to be in Git."""
+    manifests_since: datetime | None
+    """When that was last something else to deploy."""
+    pushed: bool
+    """Whether Git has what `manifests` deploy."""
+    git_problem: str
+    """Why nothing can be written to Git at present."""
+    files_in_git: frozenset[str]
+    """The names of the preview's files at the branch's tip."""
+    files_in_use: frozenset[str]
+    """The preview's files in commits that Argo CD still works from: it may yet create what Git no longer has."""
+    root: Application | None
+    """The shard root before it."""
+    application: Application | None
+    namespace: Namespace | None
+    app_project_exists: bool
+    probe_result: ProbeResult | None
+    """Of these manifests, since Argo CD finished with them."""
+    head_since: datetime
+    conditions: tuple[Condition, ...]
+    is_held: bool
+    """Whether the brake holds its removal."""
+    place: Place | None
+    """In the queue for what it needs next: to be there, or to be awake."""
+    sleep: Said | None
+    """Why it is to sleep."""
+    was: Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A condition as decided; the record adds since when."""
+
+    type: str
+    status: bool
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to show, and what to do next."""
+
+    phase: Phase
+    reason: str
+    message: str
+    facts: tuple[Fact, ...]
+    stage: Stage | None = None
+    """What should be in Git; None leaves it as it is."""
+    mode: Mode = Mode.AWAKE
+    """What a whole preview should run."""
+    probe: bool = False
+    end_operation: bool = False
+    refresh: bool = False
+    """Whether Argo CD should look at the Application again: it may have lost what it found out last."""
+    refresh_root: bool = False
+    """The same of the shard root, when what should come of it does not come."""
+    failed: bool = False
+    """Whether the commit status should say failure rather than pending."""
+    look_again_after_seconds: float | None = None

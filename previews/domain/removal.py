@@ -1,0 +1,153 @@
+"""Why a preview may not be there, and how it goes: in stages, each entered when the one before is proven. Pure."""
+
+from dataclasses import dataclass
+
+from previews.domain.lifetime import MANAGER, End, EndCause
+from previews.domain.observation import (
+    APPLICATION_FILE,
+    LOOK_AGAIN_SECONDS,
+    LOOK_AGAIN_SLOWLY_SECONDS,
+    Fact,
+    Observation,
+    Plan,
+)
+from previews.domain.preview import Application, Phase, PullRequest, Stage
+
+_END_MESSAGES = {
+    EndCause.EXPIRED: "its time was over",
+    EndCause.EVICTED: "it slept, and made room: {by}",
+    EndCause.REMOVED: "removed by {by}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Why there may be no preview."""
+
+    cause: str
+    """CamelCase, as a reason."""
+    message: str
+    by: str
+    phase: Phase
+    """What is shown when nothing is left of it."""
+
+
+def departure(pull_request: PullRequest, end: End | None) -> Departure | None:
+    """Why a preview may not be there; None if it may."""
+    if not pull_request.is_open:
+        return Departure("PullRequestClosed", "pull request closed", MANAGER, Phase.REMOVED)
+    if pull_request.from_fork:
+        message = "previews of forks are off on this server"
+        return Departure("ForksAreOff", message, MANAGER, Phase.BLOCKED)
+    if end is not None:
+        message = _END_MESSAGES[end.cause].format(by=end.by)
+        return Departure(end.cause, message, end.by, Phase.EXPIRED)
+    return None
+
+
+def drained(by: str) -> Departure:
+    """The departure of a preview whose project is no longer configured: somebody asked for it."""
+    return Departure("Drained", f"removed with its project by {by}", by, Phase.REMOVED)
+
+
+def is_there(seen: Observation) -> bool:
+    """Whether anything of the preview exists, or was decided to."""
+    decided = seen.manifests is not None and seen.manifests.stage is not Stage.NOTHING
+    return decided or not is_gone(seen)
+
+
+def is_being_removed(seen: Observation) -> bool:
+    return bool(
+        (seen.application and seen.application.deleting)
+        or (seen.namespace and seen.namespace.deleting)
+        or (seen.manifests and seen.manifests.stage is not Stage.WHOLE and not is_gone(seen))
+    )
+
+
+def is_gone(seen: Observation) -> bool:
+    """Whether nothing of it is left anywhere, proven now."""
+    return not (
+        seen.application
+        or seen.namespace
+        or seen.app_project_exists
+        or seen.files_in_git
+        or seen.files_in_use
+    )
+
+
+def hold(leaving: Departure, seen: Observation) -> Plan:
+    return Plan(
+        phase=seen.was,
+        reason="BrakeHolds",
+        message=f"{leaving.message}, but too many would be removed at once: a person has to confirm it",
+        facts=(Fact(type="RemovalAllowed", status=False, reason="BrakeHolds"),),
+        look_again_after_seconds=LOOK_AGAIN_SLOWLY_SECONDS,
+    )
+
+
+def remove(leaving: Departure, seen: Observation) -> Plan:
+    """The phases of removal, each entered only when the one before is proven."""
+    application, namespace = seen.application, seen.namespace
+    facts = (
+        Fact(type="ApplicationGone", status=application is None, reason="Observed"),
+        Fact(type="NamespaceGone", status=namespace is None, reason="Observed"),
+    )
+    if is_gone(seen):
+        return _gone(leaving, seen, facts)
+    if application is not None or APPLICATION_FILE in seen.files_in_git | seen.files_in_use:
+        return Plan(
+            phase=Phase.REMOVING,
+            reason="EndingTheWorkload",
+            message=_joined(leaving.message, application.problems if application else ()),
+            facts=facts,
+            stage=Stage.NAMESPACE,
+            end_operation=_blocks_its_deletion(application),
+            refresh_root=is_root_blind(seen),
+            look_again_after_seconds=(
+                LOOK_AGAIN_SECONDS if application is None else LOOK_AGAIN_SLOWLY_SECONDS
+            ),
+        )
+    return Plan(
+        phase=Phase.REMOVING,
+        reason="RemovingTheNamespace",
+        message=_joined(leaving.message, namespace.problems if namespace else ()),
+        facts=facts,
+        stage=Stage.NOTHING,
+        refresh_root=is_root_blind(seen),
+        look_again_after_seconds=(
+            LOOK_AGAIN_SECONDS if namespace is None else LOOK_AGAIN_SLOWLY_SECONDS
+        ),
+    )
+
+
+def is_root_blind(seen: Observation) -> bool:
+    """Whether Argo CD's last comparison of the shard failed. It tries again by itself only minutes later."""
+    return seen.root is not None and seen.root.sync == "Unknown"
+
+
+def _gone(leaving: Departure, seen: Observation, facts: tuple[Fact, ...]) -> Plan:
+    if leaving.phase is not Phase.REMOVED:
+        return Plan(
+            phase=leaving.phase,
+            reason=leaving.cause,
+            message=leaving.message,
+            facts=() if seen.manifests is None else facts,
+            stage=None if seen.manifests is None else Stage.NOTHING,
+        )
+    return Plan(
+        phase=Phase.REMOVED,
+        reason="NothingLeft",
+        message="Application, namespace, AppProject and files in Git are gone",
+        facts=(*facts, Fact(type="Removed", status=True, reason="NothingLeft")),
+        stage=Stage.NOTHING,
+    )
+
+
+def _blocks_its_deletion(application: Application | None) -> bool:
+    return bool(
+        application and application.deleting and application.operation_phase in {"Running", "Error"}
+    )
+
+
+def _joined(why: str, problems: tuple[str, ...]) -> str:
+    return "; ".join((why, *problems))

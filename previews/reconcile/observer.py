@@ -1,0 +1,103 @@
+"""Looks at what there is of one preview, in Git, in the cluster and in its registry."""
+
+from previews.domain.naming import Names
+from previews.domain.observation import APPLICATION_FILE, NAMESPACE_FILE, Observation
+from previews.domain.ports import Clock, Cluster, Registry
+from previews.domain.preview import (
+    Application,
+    Image,
+    Manifests,
+    Namespace,
+    PreviewKey,
+    PullRequest,
+    Stage,
+)
+from previews.domain.project import Project
+from previews.domain.record import PreviewRecord
+from previews.reconcile.writer import GitOpsWriter
+
+
+class Observer:
+    """Safe from any thread."""
+
+    def __init__(
+        self, *, cluster: Cluster, registry: Registry, writer: GitOpsWriter, clock: Clock
+    ) -> None:
+        self._cluster = cluster
+        self._registry = registry
+        self._writer = writer
+        self._clock = clock
+
+    def traces(self, names: Names, record: PreviewRecord, *, goes: bool) -> Observation:
+        """What there is of a preview in Git and in the cluster."""
+        key, manifests = record.key, record.manifests
+        files_in_git = frozenset(self._writer.files_in_git(key))
+        # The watch knows only what is ours: an absence, or that nobody else's object is in the way, is read now.
+        application, namespace = self._read_cluster(names, now=goes or manifests is None)
+        root = self._cluster.application(self._writer.root_of(key))
+        problem = self._writer.problem()
+        return Observation(
+            key=key,
+            image=None,
+            needs_image=False,
+            manifests=manifests,
+            manifests_since=record.manifests_since,
+            pushed=manifests is not None and self._is_pushed(key, manifests),
+            git_problem=problem.message if problem else "",
+            files_in_git=files_in_git,
+            files_in_use=(
+                self._writer.files_in_use(key, root.revisions) if goes and root else frozenset()
+            ),
+            root=root,
+            application=application,
+            namespace=namespace,
+            app_project_exists=(
+                goes
+                and application is None
+                and namespace is None
+                and self._cluster.app_project_exists(names.app_project)
+            ),
+            probe_result=(
+                record.probe_result
+                if manifests and record.probed_digest == manifests.digest
+                else None
+            ),
+            head_since=record.head_since or self._clock.now(),
+            conditions=record.conditions,
+            is_held=False,
+            place=None,
+            sleep=None,
+            was=record.phase,
+        )
+
+    def _is_pushed(self, key: PreviewKey, manifests: Manifests) -> bool:
+        """Whether Git has what they deploy. What they say of the lifetime may still be on its way."""
+        if manifests.stage is not Stage.WHOLE:
+            return self._writer.is_written(key, manifests)
+        application = manifests.files[APPLICATION_FILE]
+        known = self._writer.files_in_git(key)
+        return NAMESPACE_FILE in known and known.get(APPLICATION_FILE) == self._writer.blob_id(
+            application
+        )
+
+    def _read_cluster(
+        self, names: Names, *, now: bool
+    ) -> tuple[Application | None, Namespace | None]:
+        application = self._cluster.application(names.application)
+        namespace = self._cluster.namespace(names.namespace)
+        if now:
+            application = application or self._cluster.fetch_application(names.application)
+            namespace = namespace or self._cluster.fetch_namespace(names.namespace)
+        return application, namespace
+
+    def find_image(
+        self, project: Project, record: PreviewRecord, pull_request: PullRequest
+    ) -> Image | None:
+        """The image of this head_sha. One that was deployed is not asked for again."""
+        if project.image_repository is None:
+            return None
+        tag = project.tag(pull_request.number, pull_request.head_sha)
+        manifests = record.manifests
+        if manifests and manifests.head_sha == pull_request.head_sha:
+            return Image(reference=f"{project.image_repository}:{tag}", digest="")
+        return self._registry.find_image(project.image_repository, tag)

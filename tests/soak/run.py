@@ -1,0 +1,225 @@
+"""One run: the rig, the crowd, the faults, and after all of it the judgement."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+
+import httpx2
+
+from previews.domain.preview import Phase
+from tests.bench.rig import FOLDER, PROJECT, Rig, RigOptions
+from tests.cluster import RunningCluster
+from tests.cluster.layout import Layout
+from tests.soak.board import Board
+from tests.soak.branches import Branches
+from tests.soak.census import Census, Thing, count, is_shards, leftovers, twice
+from tests.soak.crowd import Crowd
+from tests.soak.faults import Injector
+from tests.soak.forge import PatientForge
+from tests.soak.hearing import LossyRelay
+from tests.soak.lives import script
+from tests.soak.verdict import Outcome, check_all
+from tests.world.waiting import NotSeenError, wait_until
+
+Say = Callable[[str], None]
+
+NAME = "soak"
+RESYNC = "15s"
+"""Whatever webhook was lost, this is when it is made up for."""
+LOST_SHARE = 0.3
+REMOVALS_ALLOWED = 100_000
+RECLAIMED = "reclaimed what the fast path left behind"
+"""What the manager's collector logs. It waits ten minutes, so only a long run can see it."""
+LOOK_SECONDS = 5.0
+CONVERGED_SECONDS = 300.0
+HOLD_SECONDS = 20.0
+"""More than a resync: what comes back after the end is seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How much of it."""
+
+    lives: int
+    abreast: int
+    seed: int
+    with_faults: bool
+
+
+def soak(cluster: RunningCluster, size: Size, say: Say) -> Outcome:
+    """Live all lives, wait until everything has settled, and say how it stands."""
+    say(f"seed {size.seed}")
+    with Rig(cluster, RigOptions(name=NAME, gitops_at_forge=True, resync=RESYNC)) as rig:
+        return Soak(rig, size, say).run()
+
+
+class Soak:
+    """A rig with a crowd before it."""
+
+    def __init__(self, rig: Rig, size: Size, say: Say) -> None:
+        self._rig = rig
+        self._size = size
+        self._say = say
+        self._relay = LossyRelay(
+            rig.manager.port, seed=size.seed, lost_share=LOST_SHARE if size.with_faults else 0.0
+        )
+        self._board = Board(rig.manager, PROJECT)
+        scripts = [script(size.seed, index) for index in range(size.lives)]
+        self._branches = Branches(rig.shop, scripts)
+        self._forge = PatientForge(rig.cluster, rig.repository, self._branches)
+        self._census = Census(
+            rig.cluster,
+            instance=NAME,
+            gitops_on_disk=Layout(rig.cluster.directory).data
+            / f"gitea/repositories/{NAME}/gitops.git",
+            folder=FOLDER,
+        )
+        self._crowd = Crowd(self._forge, self._board, scripts, say)
+        self._after_receipt: set[Thing] = set()
+        self._twice: set[str] = set()
+
+    def run(self) -> Outcome:
+        rig, size = self._rig, self._size
+        with ExitStack() as stack:
+            for client in (self._forge, self._census):
+                stack.enter_context(closing(client))
+            for part in (self._relay, self._board):
+                stack.callback(part.stop)
+                part.start()
+            self._release_the_brake()
+            self._branches.prepare()
+            self._say(f"{size.lives} branches are pushed")
+            rig.manager.start()
+            rig.gitea.create_webhook(rig.repository, self._relay.url, rig.secret)
+            began = time.monotonic()
+            with self._faults() as counted:
+                self._live_all(counted)
+                faults = counted()
+            seconds = time.monotonic() - began
+            self._say(f"all {size.lives} lives were lived after {seconds:.0f} s")
+            return self._judge(seconds, faults, self._settle())
+
+    def _release_the_brake(self) -> None:
+        """So many closing within ten minutes would otherwise wait for a person, and rightly."""
+        file = self._rig.manager.directory / "previews.yaml"
+        configuration = json.loads(file.read_text())
+        brake = {"removals": REMOVALS_ALLOWED}
+        self._rig.manager.configure({**configuration, "brake": brake})
+
+    @contextmanager
+    def _faults(self) -> Iterator[Callable[[], dict[str, int]]]:
+        if not self._size.with_faults:
+            yield dict
+            return
+        rig = self._rig
+        with Injector(
+            self._size.seed, rig.cluster, rig.manager, self._relay.deaf, self._say
+        ) as injector:
+            yield lambda: {str(kind): times for kind, times in injector.counted().items()}
+
+    def _live_all(self, counted: Callable[[], dict[str, int]]) -> None:
+        size, crowd = self._size, self._crowd
+        with ThreadPoolExecutor(size.abreast) as callers:
+            living: set[Future[None]] = {callers.submit(crowd.live, it) for it in range(size.lives)}
+            try:
+                while living:
+                    done, living = wait(living, LOOK_SECONDS)
+                    for each in done:
+                        each.result()
+                    self._look(sum(counted().values()))
+            except BaseException:
+                crowd.end()
+                callers.shutdown(cancel_futures=True)
+                raise
+
+    def _look(self, faults: int) -> None:
+        """Say how it stands. What is there although the manager said otherwise is kept for the end."""
+        crowd, gone = self._crowd, self._crowd.gone()
+        try:
+            things = self._census.take()
+        except httpx2.HTTPError:
+            now = "?"
+        else:
+            left = [it for it in leftovers(things) if it.number in gone or it.number is None]
+            self._after_receipt.update(left)
+            self._twice.update(twice(things))
+            now = str(len(left))
+        self._say(
+            f"{crowd.done} of {self._size.lives} lives done, {crowd.open_count()} under way; "
+            f"{faults} faults, {self._relay.lost} webhooks lost; left over now: {now}"
+        )
+
+    def _settle(self) -> list[Thing]:
+        """Wait until nothing is left and everything says so, and then whether it stays so."""
+        rig, forge = self._rig, self._forge
+        for number in forge.open_numbers():
+            forge.set_open(number, is_open=False)
+        try:
+            wait_until("the manager misses nothing", lambda: rig.manager.missing() == {})
+            wait_until("nothing is left", self._is_over, seconds=CONVERGED_SECONDS)
+            self._say(f"nothing is left; for {HOLD_SECONDS:g} s it must stay so")
+            time.sleep(HOLD_SECONDS)
+        except NotSeenError as error:
+            self._say(str(error))
+        return self._census.take()
+
+    def _is_over(self) -> bool:
+        left, unfinished = leftovers(self._census.take()), self._unfinished()
+        if left or unfinished:
+            self._say(
+                f"left over: {len(left)}; {'; '.join(unfinished[:3]) or 'all said to be removed'}"
+            )
+            time.sleep(LOOK_SECONDS)
+        return not (left or unfinished)
+
+    def _unfinished(self) -> list[str]:
+        """Previews whose phase says that there is more to do."""
+        return [
+            f"{each['number']}: {each['phase']} {each['reason']} {each['message']}"
+            for each in self._rig.manager.previews()
+            if each["phase"] != Phase.REMOVED
+        ]
+
+    def _without_receipt(self) -> list[str]:
+        """Pull requests that had a preview, and nothing that says what became of each thing of it."""
+        receipts = {each["number"]: each["receipt"] for each in self._rig.manager.previews()}
+        return [
+            f"{life.number}: no receipt"
+            for life in self._crowd.lives
+            if life.number is not None
+            and life.live_seconds
+            and not (receipts.get(life.number) or {}).get("gone")
+        ]
+
+    def _judge(self, seconds: float, faults: dict[str, int], things: list[Thing]) -> Outcome:
+        self._say("asking the forge what it shows on each pull request")
+        checked = check_all(self._rig.gitea, self._rig.repository, self._crowd.lives)
+        self._twice.update(twice(things))
+        comments = [
+            f"{each.comments} comments on {number}"
+            for number, each in checked.items()
+            if each.comments > 1
+        ]
+        return Outcome(
+            seed=self._size.seed,
+            seconds=seconds,
+            lives=self._crowd.lives,
+            leftovers=count(leftovers(things)),
+            shards=sum(map(is_shards, things)),
+            duplicates=[*comments, *sorted(self._twice)],
+            unconverged=[
+                *self._unfinished(),
+                *(each.problem for each in checked.values() if each.problem),
+                *self._crowd.refused,
+                *self._without_receipt(),
+            ],
+            seen_after_receipt=sorted(f"{it.kind} {it.name}" for it in self._after_receipt),
+            reclaimed=self._rig.manager.log.read_text().count(RECLAIMED),
+            superseded_pending=sum(each.superseded_pending for each in checked.values()),
+            faults=faults,
+            webhooks_lost=self._relay.lost,
+            left=[f"{it.kind} {it.name}" for it in leftovers(things)],
+        )

@@ -1,0 +1,146 @@
+"""What became of every pull request in the end, as the forge shows it, and the figures of a run."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench.figures import percentile
+from tests.soak.crowd import Life
+from tests.world.gitea import Gitea, OpenedPullRequest
+
+FILE = Path(__file__).parents[2] / "build" / "soak.json"
+WITHOUT_FAULTS = "without_faults"
+MARKER = "<!-- previews:"
+STATUS_PREFIX = "preview/"
+PATIENCE_SECONDS = 60.0
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One pull request as it is shown at the forge."""
+
+    problem: str
+    """Empty when its last status is a success that says that the preview was removed."""
+    comments: int
+    """The manager's."""
+    superseded_pending: int
+    """Commits before the last whose status never came to an end."""
+
+
+def check_all(gitea: Gitea, repository: str, lives: Iterable[Life]) -> dict[int, Checked]:
+    """Ask the forge what it shows on each pull request; again, for a while, where it is not what it should be."""
+    checked: dict[int, Checked] = {}
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    left = [(life, life.number) for life in lives if life.number is not None]
+    while left:
+        checked |= {number: _check(gitea, repository, life, number) for life, number in left}
+        left = [(life, number) for life, number in left if checked[number].problem]
+        if time.monotonic() > deadline:
+            break
+        time.sleep(1 if left else 0)
+    return checked
+
+
+def _check(gitea: Gitea, repository: str, life: Life, number: int) -> Checked:
+    opened = OpenedPullRequest(repository, number, "", "")
+    comments = [it for it in gitea.comments(opened) if MARKER in it["body"]]
+    *before, last = [_status(gitea, repository, head_sha) for head_sha in life.heads]
+    superseded = sum(1 for status in before if status and status["status"] == "pending")
+    said = any(before) or last or comments
+    # Who closes before anything is there is told nothing.
+    problem = _problem(number, last, comments) if said or life.live_seconds else ""
+    return Checked(problem, len(comments), superseded)
+
+
+def _status(gitea: Gitea, repository: str, head_sha: str) -> Object | None:
+    """The newest one of the manager on a commit."""
+    found = gitea.statuses(repository, head_sha)
+    return next((it for it in found if it["context"].startswith(STATUS_PREFIX)), None)
+
+
+def _problem(number: int, status: Object | None, comments: Sequence[Object]) -> str:
+    if status is None:
+        return f"{number}: no status"
+    if status["status"] != "success" or "removed" not in status["description"].lower():
+        return f"{number}: {status['status']} {status['description']!r}"
+    if not comments:
+        return f"{number}: no comment"
+    return ""
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """All that a run found out."""
+
+    seed: int
+    seconds: float
+    lives: Sequence[Life]
+    leftovers: Mapping[str, int]
+    shards: int
+    duplicates: Sequence[str]
+    unconverged: Sequence[str]
+    seen_after_receipt: Sequence[str]
+    """Things that were there, if only for a moment, after the manager had said that nothing is left."""
+    reclaimed: int
+    """What the manager's own collector had to remove, since the fast path had not."""
+    superseded_pending: int
+    faults: Mapping[str, int]
+    webhooks_lost: int
+    left: Sequence[str]
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing left behind is the only pass."""
+        return not (any(self.leftovers.values()) or self.duplicates or self.unconverged)
+
+    def figures(self) -> Object:
+        """Flat but for what is counted by kind."""
+        receipts = [seconds for it in self.lives for seconds in it.receipt_seconds]
+        live = [seconds for it in self.lives for seconds in it.live_seconds]
+        return {
+            "seed": self.seed,
+            "lives": len(self.lives),
+            "leftovers": dict(self.leftovers),
+            "shards": self.shards,
+            "duplicates": len(self.duplicates),
+            "unconverged": len(self.unconverged),
+            "seen_after_receipt": len(self.seen_after_receipt),
+            "reclaimed": self.reclaimed,
+            "superseded_pending": self.superseded_pending,
+            "never_heard_of": sum(it.unknown for it in self.lives),
+            "slow_outcomes": sum(len(it.slow) for it in self.lives),
+            "faults": dict(self.faults),
+            "webhooks_lost": self.webhooks_lost,
+            "seconds": round(self.seconds, 1),
+            "lives_per_minute": round(len(self.lives) * 60 / self.seconds, 1),
+            **_spread("close_to_receipt", receipts),
+            **_spread("open_or_push_to_live", live),
+        }
+
+
+def _spread(name: str, seconds: Sequence[float]) -> Object:
+    if not seconds:
+        return {}
+    percents = {"p50": 50, "p95": 95, "max": 100}
+    return {
+        f"{name}_{label}": round(percentile(seconds, percent), 2)
+        for label, percent in percents.items()
+    }
+
+
+def save(figures: Object, *, with_faults: bool) -> None:
+    """Both kinds of run live in one file; the one without faults under a key of its own."""
+    kept = json.loads(FILE.read_text()) if FILE.exists() else {}
+    if with_faults:
+        kept = {**figures, **{key: kept[key] for key in (WITHOUT_FAULTS,) if key in kept}}
+    else:
+        kept[WITHOUT_FAULTS] = figures
+    FILE.parent.mkdir(exist_ok=True)
+    partial = FILE.with_suffix(".partial")
+    partial.write_text(json.dumps(kept, indent=1) + "\n")
+    partial.replace(FILE)

@@ -1,0 +1,88 @@
+"""The manager in a process of its own, forked from the harness: the real loop and the real store, the rest is remote.
+
+It does what it is told, one call after another, and dies by its own hand when the harness says so.
+"""
+
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import structlog
+
+from previews.adapters.store import SQLStore
+from previews.domain.ports import Clock
+from previews.reconcile.effects import Effect
+from tests.fakes.stepped_manager import SteppedManager
+from tests.fakes.surroundings import Surroundings
+from tests.sweep.peer import Peer, Remote
+
+RETENTION = timedelta(days=30)
+
+
+class ObedientWitness:
+    """Asks the harness before and after each effect whether to live on."""
+
+    def __init__(self, strikes: Remote) -> None:
+        self._strikes = strikes
+
+    def before(self, effect: Effect, subject: str) -> None:
+        if self._strikes.before(effect, subject):
+            _die()
+
+    def after(self, effect: Effect, subject: str) -> None:
+        if self._strikes.after(effect, subject):
+            _die()
+
+
+def run_manager(connection: socket.socket, surroundings: Surroundings, store_file: Path) -> None:
+    """Serve the harness until it lets go. The surroundings are a copy: only what they are configured with is used."""
+    targets: dict[str, object] = {}
+    peer = Peer(connection, targets)
+    strikes = Remote(peer, "strikes")
+    _tell_of_bugs(strikes)
+    store = open_store(store_file, surroundings.clock)
+    here = surroundings.world(store)
+    world = replace(
+        here,
+        **{name: Remote(peer, name) for name in remote_systems(surroundings)},
+    )
+    manager = SteppedManager(
+        world, surroundings.options(), ObedientWitness(strikes), surroundings.clock
+    )
+    targets |= {"manager": manager, "keys": manager.loop.keys}
+    peer.serve()
+    store.close()
+
+
+def open_store(file: Path, clock: Clock) -> SQLStore:
+    """The real store."""
+    return SQLStore(file, clock=clock, delivery_retention=RETENTION)
+
+
+def remote_systems(surroundings: Surroundings) -> Mapping[str, object]:
+    """The outside systems that stay where they are, as the World names them."""
+    return {
+        name: getattr(surroundings, name)
+        for name in ("forge", "gitops", "cluster", "registry", "prober")
+    }
+
+
+def _die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("nobody survives this")
+
+
+def _tell_of_bugs(strikes: Remote) -> None:
+    """The loop survives its bugs, and logs them: here each is a failure. Nothing else is worth a line."""
+
+    def filtered(_logger: object, _method: str, event: Any) -> NoReturn:  # noqa: ANN401 - as structlog has it
+        if event["event"] == "bug":
+            strikes.found_bug(structlog.processors.format_exc_info(None, "", event)["exception"])
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[filtered])

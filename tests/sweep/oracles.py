@@ -1,0 +1,220 @@
+"""Judges a struck run by the undisturbed one: what there is in the end, how it came to be, and that it is at rest."""
+
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from previews.domain.preview import Phase
+from previews.reconcile.effects import Effect
+from tests.sweep.struck_town import StruckTown
+
+EXTRA_WRITES_MAX = 1
+"""Commits, and statuses of one state on one commit, that a fault may cost."""
+QUIET_RECONCILES = 20
+OVER = "Preview removed"
+DELAY_MAX = timedelta(minutes=20)
+"""How much later things may happen for a fault: a collector that was killed has its ten minutes of grace anew."""
+_MOMENT = re.compile(
+    r"(?<![\d:])(?:\d{4}-\d\d-\d\d[T ])?(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?![\d:])"
+)
+
+
+class Kind(StrEnum):
+    """What is wrong with a run."""
+
+    DIVERGED = "diverged"
+    LEAKED = "leaked"
+    """Something is there that should not be."""
+    DUPLICATED = "duplicated"
+    """Something was done more often than it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    kind: Kind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one pull request shows."""
+
+    statuses: dict[str, tuple[str, str, str]]
+    """State, description and address of the newest one on its head, by context."""
+    comments: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A run that came to rest."""
+
+    things: dict[str, str]
+    """Files in Git with their texts, and objects in the cluster."""
+    phases: dict[str, str]
+    """Of the previews that are not over."""
+    said: dict[str, Said]
+    """By pull request."""
+    created: Counter[str]
+    deleted: Counter[str]
+    writes: Counter[str]
+    """To systems that count how often they are written to."""
+    effects: list[tuple[Effect, str]]
+    struck: bool
+    bugs: list[str]
+    restless: str
+    """What was still written when nothing changed any more."""
+
+
+def outcome_of(town: StruckTown) -> Outcome:
+    """Look at a town that has come to rest, and whether it stays so."""
+    cluster = town.cluster
+    objects = {
+        **dict.fromkeys((f"Application {name}" for name in cluster.applications), "there"),
+        **dict.fromkeys((f"Namespace {name}" for name in cluster.namespaces), "there"),
+        **dict.fromkeys((f"AppProject {name}" for name in cluster.app_projects), "there"),
+    }
+    records = town.records()
+    effects = list(town.strikes.seen)
+    return Outcome(
+        things={**town.gitops.files, **objects},
+        phases={str(r.key): r.phase for r in records if r.phase is not Phase.REMOVED},
+        said=dict(_said(town)),
+        created=Counter(cluster.created),
+        deleted=Counter(cluster.deleted),
+        writes=_writes(town),
+        effects=effects,
+        restless=_restless(town),
+        struck=town.strikes.struck,
+        bugs=town.strikes.bugs,
+    )
+
+
+def judge(expected: Outcome, found: Outcome, *, may_never_begin: bool) -> list[Problem]:
+    """All that is wrong with a struck run."""
+    problems = [Problem(Kind.DIVERGED, f"a bug was met: {bug}") for bug in found.bugs]
+    if not found.struck:
+        problems.append(Problem(Kind.DIVERGED, "the run never came to this effect"))
+    if found.restless:
+        problems.append(Problem(Kind.DIVERGED, f"it is not at rest: {found.restless}"))
+    problems += _too_much(expected, found)
+    problems += _over(found) if may_never_begin else _same(expected, found)
+    return problems
+
+
+def _too_much(expected: Outcome, found: Outcome) -> Iterator[Problem]:
+    """What no run may have, nor do, that the undisturbed one had not, or did not."""
+    for name in sorted(found.things.keys() - expected.things.keys()):
+        yield Problem(Kind.LEAKED, f"{name} is left")
+    for what, count in (found.writes - expected.writes).items():
+        if count > EXTRA_WRITES_MAX:
+            yield Problem(Kind.DUPLICATED, f"{count} {what} more than undisturbed")
+    for did, usually, counted in (
+        ("created", expected.created, found.created),
+        ("deleted", expected.deleted, found.deleted),
+    ):
+        for name, more in (counted - usually).items():
+            yield Problem(Kind.DUPLICATED, f"{name} was {did} {more} times more than undisturbed")
+    for where, said in found.said.items():
+        if len(said.comments) > 1:
+            yield Problem(Kind.DUPLICATED, f"{len(said.comments)} comments on {where}")
+
+
+def _same(expected: Outcome, found: Outcome) -> Iterator[Problem]:
+    """Everything is there, is said and was done as in the undisturbed run."""
+    for name in sorted(expected.things.keys() - found.things.keys()):
+        yield Problem(Kind.DIVERGED, f"{name} is missing")
+    for name in sorted(expected.things.keys() & found.things.keys()):
+        if not _alike(expected.things[name], found.things[name]):
+            yield Problem(Kind.DIVERGED, f"{name} differs:\n{found.things[name]}")
+    if expected.phases != found.phases:
+        yield Problem(Kind.DIVERGED, f"phases: {found.phases}, not {expected.phases}")
+    for where in expected.said.keys() | found.said.keys():
+        usual, said = expected.said.get(where), found.said.get(where)
+        if not _alike(str(usual), str(said)):
+            yield Problem(Kind.DIVERGED, f"{where} says {said}, not {usual}")
+    for did, usually, counted in (
+        ("created", expected.created, found.created),
+        ("deleted", expected.deleted, found.deleted),
+    ):
+        for name, less in (usually - counted).items():
+            yield Problem(Kind.DIVERGED, f"{name} was {did} {less} times less than undisturbed")
+
+
+def _alike(usual: str, found: str) -> bool:
+    """Whether two texts say the same, but for moments that a fault put off."""
+    moments = zip(_MOMENT.findall(usual), _MOMENT.findall(found), strict=False)
+    return _MOMENT.sub("", usual) == _MOMENT.sub("", found) and all(
+        _apart(one, other) <= DELAY_MAX for one, other in moments
+    )
+
+
+def _apart(one: str, other: str) -> timedelta:
+    """Two moments, or two times of a day."""
+    if ("-" in one) != ("-" in other):
+        return timedelta.max
+    day = "" if "-" in one else "2026-03-02 "
+    return abs(datetime.fromisoformat(day + one) - datetime.fromisoformat(day + other))
+
+
+def _over(found: Outcome) -> Iterator[Problem]:
+    """Whatever was begun is over, and what was said says so."""
+    if found.phases:
+        yield Problem(Kind.LEAKED, f"phases: {found.phases}")
+    for where, said in found.said.items():
+        final = all(description == OVER for _, description, _ in said.statuses.values())
+        if not final or not all(OVER in comment for comment in said.comments):
+            yield Problem(Kind.DIVERGED, f"{where} is over, but says {said}")
+
+
+def _said(town: StruckTown) -> Iterator[tuple[str, Said]]:
+    for repository in sorted({project.repository for project in town.projects.values()}):
+        for number in town.forge.numbers(repository):
+            head_sha = town.forge.pull_request(repository, number).head_sha
+            # The newest of each context stands last.
+            statuses = {
+                status.context: (status.state, status.description, status.target_url)
+                for status in town.forge.statuses(repository, head_sha)
+            }
+            comments = [comment.body for comment in town.forge.comments(repository, number)]
+            yield f"{repository}#{number}", Said(dict(sorted(statuses.items())), comments)
+
+
+def _writes(town: StruckTown) -> Counter[str]:
+    """Commits, and statuses by commit and state.
+
+    A fault of Git is told wherever it is waited for. And here Argo CD needs no time: a preview seems to be live all
+    through a deployment, unless a manager that was killed looks at it in between: pending once, and live once more.
+    """
+    said: Counter[str] = Counter()
+    for call in town.forge.writes:
+        if call.startswith("set_commit_status "):
+            _, repository, head_sha, _, state = call.split()
+            said[f"{state} statuses on {repository} {head_sha}"] += 1
+    return said + Counter({"commits": town.gitops.pushes})
+
+
+def _restless(town: StruckTown) -> str:
+    """Reconcile everything again and again: nothing may come of it."""
+    effects, stored, writes = len(town.strikes.seen), _dump(town.store_file), _writes(town)
+    for _ in range(QUIET_RECONCILES):
+        town.resync()
+        town.reconcile_all()
+        town.settle(1)
+    done = [f"{effect} of {subject}" for effect, subject in town.strikes.seen[effects:]]
+    if done:
+        return ", ".join(done[:10])
+    if _writes(town) != writes:
+        return f"{_writes(town) - writes}"
+    return "" if _dump(town.store_file) == stored else "the store's file"
+
+
+def _dump(store_file: Path) -> list[str]:
+    """Every row, as SQL."""
+    with closing(sqlite3.connect(f"file:{store_file}?mode=ro", uri=True)) as connection:
+        return list(connection.iterdump())
