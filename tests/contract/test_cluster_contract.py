@@ -234,7 +234,7 @@ class KubernetesWorld:
 
     def refresh_was_asked_of(self, name: str) -> bool:
         path = r"-o=jsonpath={.metadata.annotations.argocd\.argoproj\.io/refresh}"
-        return self._in_argocd("get", f"application/{name}", path) == "normal"
+        return self._in_argocd("get", f"application/{name}", path).startswith("normal-")
 
     def clear(self) -> None:
         ours = f"--selector=previews.dev/instance={self.instance}"

@@ -587,9 +587,11 @@ def test_a_refresh_is_asked_for_by_annotation(tmp_path: Path) -> None:
         assert it.cluster.refresh_application("shop-pr-42")
         patch = it.server.asked[-1]
         assert patch.headers["content-type"] == "application/merge-patch+json"
-        assert json.loads(patch.body) == {
-            "metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}
-        }
+        annotations = json.loads(patch.body)["metadata"]["annotations"]
+        assert annotations.keys() == {"argocd.argoproj.io/refresh"}
+        assert it.cluster.refresh_application("shop-pr-42")
+        again = json.loads(it.server.asked[-1].body)["metadata"]["annotations"]
+        assert again != annotations, "the same value again would be no event to Argo CD"
         api.objects[f"PATCH {APPLICATION}"] = refusing(404, NOT_FOUND)
         assert not it.cluster.refresh_application("shop-pr-42")
         api.objects[f"PATCH {APPLICATION}"] = refusing(403, status(403, "Forbidden", "no"))

@@ -95,6 +95,9 @@ class Crowd:
 
     def _act(self, life: Life, step: Step) -> None:
         began = time.monotonic()
+        if step.act is Act.REOPEN:
+            with self._lock:
+                self._gone.discard(_number(life))
         match step.act:
             case Act.OPEN:
                 life.heads.append(self._forge.first_commit(life.index))
@@ -105,8 +108,6 @@ class Crowd:
             case Act.CLOSE | Act.REOPEN:
                 self._forge.set_open(_number(life), is_open=step.act is Act.REOPEN)
         if step.act is Act.REOPEN:
-            with self._lock:
-                self._gone.discard(_number(life))
             # Or the end that it had before would be taken for the one that is to come.
             self._wait(life, "noticed to be open again", _is_not_removed, OUTCOME_SECONDS)
         if step.impatient_seconds is not None:
