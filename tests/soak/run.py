@@ -35,6 +35,8 @@ RECLAIMED = "reclaimed what the fast path left behind"
 """What the manager's collector logs. It waits ten minutes, so only a long run can see it."""
 LOOK_SECONDS = 5.0
 CONVERGED_SECONDS = 300.0
+SHOWN_MAX = 3
+SHOWN_LENGTH = 120
 HOLD_SECONDS = 20.0
 """More than a resync: what comes back after the end is seen."""
 
@@ -143,6 +145,7 @@ class Soak:
         except httpx2.HTTPError:
             now = "?"
         else:
+            gone &= crowd.gone()  # but for those that were reopened while this was looked at
             left = [it for it in leftovers(things) if it.number in gone or it.number is None]
             self._after_receipt.update(left)
             self._twice.update(twice(things))
@@ -169,9 +172,8 @@ class Soak:
     def _is_over(self) -> bool:
         left, unfinished = leftovers(self._census.take()), self._unfinished()
         if left or unfinished:
-            self._say(
-                f"left over: {len(left)}; {'; '.join(unfinished[:3]) or 'all said to be removed'}"
-            )
+            shown = "; ".join(line[:SHOWN_LENGTH] for line in unfinished[:SHOWN_MAX])
+            self._say(f"left over: {len(left)}; {shown or 'all said to be removed'}")
             time.sleep(LOOK_SECONDS)
         return not (left or unfinished)
 

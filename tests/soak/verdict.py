@@ -95,8 +95,13 @@ class Outcome:
 
     @property
     def is_clean(self) -> bool:
-        """Nothing left behind is the only pass."""
-        return not (any(self.leftovers.values()) or self.duplicates or self.unconverged)
+        """Nothing left behind is the only pass, and nobody was told so too early."""
+        return not (
+            any(self.leftovers.values())
+            or self.duplicates
+            or self.unconverged
+            or self.seen_after_receipt
+        )
 
     def figures(self) -> Object:
         """Flat but for what is counted by kind."""

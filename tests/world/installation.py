@@ -50,6 +50,28 @@ class Installation:
         self._cluster.kubectl("apply", "--server-side", "-f", str(manifests))
         return manager.write_secret("kubeconfig", json.dumps(self._kubeconfig()))
 
+    def uninstall_with_helm(self, gitops: GitOpsAddress) -> None:
+        """Make a release of what is installed, and take that back as its administrator would."""
+        values = json.dumps(self._values(gitops))
+        take = ("upgrade", "--install", "--take-ownership", self._instance, str(CHART))
+        self._helm(*take, "--values", "-", input=values)
+        self._helm("uninstall", self._instance, "--wait")
+
+    def _helm(self, *arguments: str, input: str = "") -> str:  # noqa: A002 - as subprocess.run has it
+        done = subprocess.run(
+            [
+                *(str(self._cluster.bin_dir / "helm"), *arguments),
+                *("--namespace", self.namespace, "--kubeconfig", str(self._cluster.kubeconfig)),
+            ],
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"helm {arguments[0]} {CHART}: {done.stderr}")
+        return done.stdout
+
     def remove(self, kubernetes: Kubernetes) -> None:
         """Take it back; nothing happens if it is not there."""
         rendered = self._render(GitOpsAddress("http://gitops.invalid", "main", "previews", "", ""))
@@ -58,7 +80,7 @@ class Installation:
         kubernetes.delete(f"{secrets}/{self.repository_secret}")
         remove_namespace(kubernetes, self.namespace)
 
-    def _render(self, gitops: GitOpsAddress, manager: Manager | None = None) -> str:
+    def _values(self, gitops: GitOpsAddress, manager: Manager | None = None) -> Object:
         values: Object = {
             "instance": self._instance,
             "manager": {"enabled": False},
@@ -73,6 +95,10 @@ class Installation:
                 "className": self._cluster.ingress_class,
                 "address": manager.host,
             }
+        return values
+
+    def _render(self, gitops: GitOpsAddress, manager: Manager | None = None) -> str:
+        values = self._values(gitops, manager)
         rendered = subprocess.run(
             [
                 *(str(self._cluster.bin_dir / "helm"), "template", self._instance, str(CHART)),

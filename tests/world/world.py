@@ -77,6 +77,7 @@ class World:
         self.manager: Manager
         self.shop: Checkout
         self.gitops: Checkout
+        self.argocds_gitops: GitOpsAddress
 
     def __enter__(self) -> Self:
         self.set_up()
@@ -192,7 +193,8 @@ class World:
         for repository in (self.shop_repository, self.gitops_repository):
             self.gitea.add_collaborator(repository, self.bot, "write")
         self.gitea.add_collaborator(self.gitops_repository, users["argocd"], "read")
-        kubeconfig = self.installation.install(self._argocds_gitops(users["argocd"]), self.manager)
+        self.argocds_gitops = self._argocds_gitops(users["argocd"])
+        kubeconfig = self.installation.install(self.argocds_gitops, self.manager)
         self.manager.configure(self._configuration(kubeconfig))
 
     def _repository(
