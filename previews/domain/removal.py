@@ -102,6 +102,7 @@ def remove(leaving: Departure, seen: Observation) -> Plan:
             facts=facts,
             stage=Stage.NAMESPACE,
             end_operation=_blocks_its_deletion(application),
+            refresh=_failed_to_go(application),
             refresh_root=is_root_blind(seen),
             look_again_after_seconds=(
                 LOOK_AGAIN_SECONDS if application is None else LOOK_AGAIN_SLOWLY_SECONDS
@@ -147,6 +148,11 @@ def _blocks_its_deletion(application: Application | None) -> bool:
     return bool(
         application and application.deleting and application.operation_phase in {"Running", "Error"}
     )
+
+
+def _failed_to_go(application: Application | None) -> bool:
+    """Argo CD tries a deletion that failed again only minutes later, also when the cause is mended."""
+    return application is not None and any("DeletionError" in each for each in application.problems)
 
 
 def _joined(why: str, problems: tuple[str, ...]) -> str:

@@ -31,7 +31,7 @@ class Observer:
     def traces(self, names: Names, record: PreviewRecord, *, goes: bool) -> Observation:
         """What there is of a preview in Git and in the cluster."""
         key, manifests = record.key, record.manifests
-        files_in_git = frozenset(self._writer.files_in_git(key))
+        files_in_git = self._writer.names_in_git(key)
         # The watch knows only what is ours: an absence, or that nobody else's object is in the way, is read now.
         application, namespace = self._read_cluster(names, now=goes or manifests is None)
         root = self._cluster.application(self._writer.root_of(key))

@@ -1,7 +1,7 @@
-"""Our folder of the GitOps repository at one commit, by preview and by shard. Pure."""
+"""Our folder of the GitOps repository at one commit, by preview and by shard, and the course of its commits. Pure."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from previews.domain.naming import ROOTS_FOLDER, folder_of, key_of_folder
 from previews.domain.ports import Tree
@@ -42,3 +42,27 @@ class Tip:
             if KEEP_FILE in files and folder.count("/") == 1
         }
         return self.roots() | kept
+
+
+class Course:
+    """The commits that this process saw at the tip, in their order, and which of them changed a preview last."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._changes: dict[PreviewKey, tuple[int, frozenset[str]]] = {}
+
+    def reaches(self, commit: str) -> None:
+        """This commit is the tip now."""
+        self._places.setdefault(commit, len(self._places))
+
+    def changed(self, commit: str, names_before: Mapping[PreviewKey, frozenset[str]]) -> None:
+        """This commit is ours, and changed these previews, which had files of these names before."""
+        place = self._places[commit]
+        self._changes |= {key: (place, names) for key, names in names_before.items()}
+
+    def names_before(self, key: PreviewKey, commits: Iterable[str]) -> frozenset[str]:
+        """What a preview had before its last change, if none of these commits is that one or a later one."""
+        # A commit that was never seen at the tip is somebody else's, after ours.
+        newest = max((self._places.get(each, len(self._places)) for each in commits), default=0)
+        place, names = self._changes.get(key, (0, frozenset()))
+        return names if newest < place else frozenset()

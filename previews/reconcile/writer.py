@@ -32,7 +32,7 @@ from previews.domain.ports import (
 from previews.domain.preview import Manifests, PreviewKey
 from previews.errors import PreviewsError, StalledError, TransientError
 from previews.reconcile.effects import Effect, Effects
-from previews.reconcile.tip import Tip
+from previews.reconcile.tip import Course, Tip
 
 PUSH_ATTEMPTS_MAX = 10
 RETRY_SECONDS = 2.0
@@ -73,6 +73,9 @@ class GitOpsWriter:
         self._changed = threading.Condition()
         self._wanted: dict[PreviewKey, Mapping[str, str]] = {}
         self._submitted: dict[PreviewKey, tuple[Manifests, str]] = {}
+        self._under_way: dict[PreviewKey, Mapping[str, str]] = {}
+        """The files that a push carries, until its outcome is known."""
+        self._course = Course()
         self._dropped: set[str] = set()
         """Shards that nobody needs any more."""
         self._due = True
@@ -111,11 +114,24 @@ class GitOpsWriter:
                 )
             return self._tip
 
+    def names_in_git(self, key: PreviewKey) -> frozenset[str]:
+        """The names of a preview's files at the tip, and of those that a push may have brought there by now.
+
+        What is on its way, or was when the answer was lost, is not absent. Raises TransientError before a first fetch.
+        """
+        with self._changed:
+            under_way = self._under_way.get(key)
+            return frozenset(self.files_in_git(key)) | frozenset(under_way or ())
+
     def text_in_git(self, key: PreviewKey, name: str, known: str | None) -> str | None:
-        """The text of one of a preview's files at the tip; None if it is not there.
+        """The text of one of a preview's files at the tip, or on its way there; None if it is neither.
 
         Nothing is read if it is `known`. Raises TransientError before the first fetch.
         """
+        with self._changed:
+            under_way = self._under_way.get(key, {})
+        if name in under_way:
+            return under_way[name]
         tip = self._read_tip()
         blob = tip.files(key).get(name)
         if blob is None or (known is not None and self.blob_id(known) == blob):
@@ -131,9 +147,13 @@ class GitOpsWriter:
         return self.files_in_git(key) == self._blob_ids(manifests)
 
     def files_in_use(self, key: PreviewKey, commits: Iterable[str]) -> frozenset[str]:
-        """The names of a preview's files in any of these commits."""
-        found: frozenset[str] = frozenset()
-        for commit in commits:
+        """The names of a preview's files in any of these commits, from which Argo CD works.
+
+        Before it has seen our last write, it may be at any commit before that one.
+        """
+        known = tuple(commits)
+        found = self._course.names_before(key, known)
+        for commit in known:
             found |= self._files_at(commit, folder_of(key))
         return found
 
@@ -273,6 +293,8 @@ class GitOpsWriter:
         tip = Tip(tree)
         with self._changed:
             self._tip = tip
+            self._under_way = {}
+            self._course.reaches(tree.commit)
 
     def _difference(self) -> tuple[list[PreviewKey], dict[str, str | None]]:
         """The previews whose folder is not as wanted, and every change of a file that mends it.
@@ -284,7 +306,10 @@ class GitOpsWriter:
             wanted = {
                 key: files for key, files in self._wanted.items() if files or key in self._submitted
             }
-        keys = [key for key, files in wanted.items() if self.files_in_git(key) != files]
+            keys = [key for key, files in wanted.items() if self.files_in_git(key) != files]
+            self._under_way = {
+                key: self._submitted[key][0].files for key in keys if key in self._submitted
+            }
         changes: dict[str, str | None] = {}
         for key in keys:
             folder, there = folder_of(key), self.files_in_git(key)
@@ -335,11 +360,13 @@ class GitOpsWriter:
             )
         message = commit_message(self._instance, [self._change(key) for key in keys])
         summary = message.partition("\n")[0]
+        before = {key: frozenset(self.files_in_git(key)) for key in keys}
         self._see(
             self._effects.perform(
                 Effect.PUSH, summary, lambda: self._repository.push(base, changes, message)
             )
         )
+        self._course.changed(self._read_tip().tree.commit, before)
 
     def root_of(self, key: PreviewKey) -> str:
         """The name of the shard root that a preview belongs to."""

@@ -1,7 +1,7 @@
 """A GitOps repository in memory, with a history, other writers, and the ways in which a server can fail."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
@@ -41,6 +41,8 @@ class FakeGitOpsRepository:
         self.refuses_with: str | None = None
         self.breaks_with: Exception | None = None
         """A bug of ours, met while writing."""
+        self.while_pushing: Callable[[], None] = lambda: None
+        """What happens elsewhere between our sending a push and the server taking it."""
         self._loses_answers = 0
         self._rejections = 0
         self.commit_as_another(files or {}, "first commit")
@@ -52,6 +54,8 @@ class FakeGitOpsRepository:
 
     def push(self, base: Tree, changes: Mapping[str, str | None], message: str) -> Tree:
         _check_changes(base, changes)
+        happens, self.while_pushing = self.while_pushing, lambda: None
+        happens()
         if self.breaks_with is not None:
             raise self.breaks_with
         with self._lock:

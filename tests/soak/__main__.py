@@ -24,8 +24,7 @@ SHOWN_MAX = 50
 
 def main() -> int:
     size = _parse_arguments()
-    # As Ctrl-C does it: every `with` takes back what it made.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
     cluster = running()
     if cluster is None:
         print(preflight() or "the cluster is down: make cluster-up", file=sys.stderr)
@@ -40,6 +39,12 @@ def main() -> int:
     save(outcome.figures(), with_faults=size.with_faults)
     _report(outcome)
     return 0 if outcome.is_clean else 1
+
+
+def _interrupt(*_: object) -> None:
+    """As Ctrl-C does it: every `with` takes back what it made, however often it is asked for."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _parse_arguments() -> Size:
