@@ -42,6 +42,7 @@ PATIENCE_SECONDS = 900.0
 """Bounds a wait for something that never happens. Measures nothing."""
 
 Object = dict[str, Any]
+REMOVALS_ALLOWED = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +215,8 @@ class Rig:
         scopes = ("read:user", "write:repository", "write:issue")
         token = self.gitea.create_token(bot, "forge", *scopes)
         return {
+            # Hundreds are closed at once, and nobody sits there to confirm it.
+            "brake": {"removals": REMOVALS_ALLOWED},
             "instance": self.options.name,
             "data_directory": str(manager.data),
             "forge": {

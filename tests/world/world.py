@@ -26,6 +26,7 @@ SAMPLE = ROOT / "tests" / "demo" / "shop"
 CHART = ROOT / "charts" / "preview-app"
 LOGS = ROOT / "build" / "logs"
 SPARE_TAG = "spare"
+REMOVALS_ALLOWED = 1000
 
 Object = dict[str, Any]
 
@@ -261,6 +262,8 @@ class World:
             },
             "ingress": {"metrics_urls": [self.cluster.ingress_metrics_url]},
             "resync": self.options.resync,
+            # One world closes more within a few minutes than a team does in a day.
+            "brake": {"removals": REMOVALS_ALLOWED},
             "projects": [self._project()],
         }
 
