@@ -49,8 +49,8 @@ class Publisher:
             self._publish_status(pull_request, head_sha, status, known)
         digest = hashlib.sha256(wanted.comment.encode()).hexdigest()
         if published.get("comment") != digest:
-            if "comment" not in published:
-                # Whatever a crash cuts short, it is known from here on that something may have been said.
+            if published.get("comment") != "":
+                # From here on it is not known what it says, until an answer comes: what was said before counts no more.
                 self._remember(repository, number, "comment", "")
             self._effects.perform(
                 Effect.ENSURE_COMMENT,
@@ -70,11 +70,13 @@ class Publisher:
         if known == digest:
             return
         said_of, _, rest = known.partition(" ")
-        if said_of != head_sha:
-            if rest.startswith(StatusState.PENDING):
-                self._set_status(pull_request, HeadSha(said_of), superseded(status, head_sha))
-            # Before the first word about a commit: whatever a crash cuts short, it is known that it may be pending.
-            self._remember(repository, number, target, f"{head_sha} {StatusState.PENDING}")
+        if said_of != head_sha and rest.startswith(StatusState.PENDING):
+            self._set_status(pull_request, HeadSha(said_of), superseded(status, head_sha))
+        # From here on it is not known what it says, and it may be pending, until an answer comes: what was said before
+        # counts no more, also if it should be said again.
+        unsure = f"{head_sha} {StatusState.PENDING}"
+        if known != unsure:
+            self._remember(repository, number, target, unsure)
         self._set_status(pull_request, head_sha, status)
         self._remember(repository, number, target, digest)
 
