@@ -1,6 +1,6 @@
 """What the manager remembers of a preview, and what it says on its pull request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -87,6 +87,12 @@ class PreviewRecord:
     failed: bool = False
     """Whether the commit status says failure although more is being waited for."""
     conditions: tuple[Condition, ...] = ()
+
+    def facts_as_of(self, now: datetime) -> Facts:
+        """When things happened to it, as far as that was not later than now; the last push is the head's."""
+        pushed_at = self.head_since or now
+        facts = self.facts or Facts(created_at=pushed_at, pushed_at=pushed_at)
+        return replace(facts, pushed_at=pushed_at).as_of(now)
 
     @property
     def is_gone(self) -> bool:

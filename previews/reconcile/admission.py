@@ -46,8 +46,7 @@ class Admission:
             holder = self._holders.get(key)
             if holder is not None and holder.is_awake:
                 return None
-            others = [each for each in self._holders.values() if each.key != key or asking.is_there]
-            place = place_of(asking, self._queue.values(), others, self._server, self._projects)
+            place = self._place_of(asking)
             if place is None:
                 self._queue.pop(key, None)
                 if not asking.is_there:
@@ -107,12 +106,13 @@ class Admission:
         """Where a preview that waits stands now; None if it does not wait."""
         with self._lock:
             waiting = self._queue.get(key)
-            if waiting is None:
-                return None
-            others = [
-                each for each in self._holders.values() if each.key != key or waiting.is_there
-            ]
-            return place_of(waiting, self._queue.values(), others, self._server, self._projects)
+            return self._place_of(waiting) if waiting else None
+
+    def _place_of(self, waiting: Waiting) -> Place | None:
+        others = [
+            each for each in self._holders.values() if each.key != waiting.key or waiting.is_there
+        ]
+        return place_of(waiting, self._queue.values(), others, self._server, self._projects)
 
     def leaves(self, key: PreviewKey) -> None:
         """This preview is gone, or no longer wants a place."""

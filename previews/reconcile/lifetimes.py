@@ -111,9 +111,8 @@ class Lifetimes:
     def end(self, record: PreviewRecord) -> End | None:
         """Why it is not to be there, of one whose project is not configured."""
         now = self._clock.now()
-        pushed_at = record.head_since or now
-        facts = record.facts or Facts(created_at=pushed_at, pushed_at=pushed_at)
-        return end_of(facts.as_of(now), self._store.load_wishes(record.key).as_of(now), now)
+        wishes = self._store.load_wishes(record.key).as_of(now)
+        return end_of(record.facts_as_of(now), wishes, now)
 
     def look(
         self,
@@ -126,9 +125,7 @@ class Lifetimes:
         """What is so now, by the clock. `is_coming`: it is not there yet, and was just decided to be."""
         now = self._clock.now()
         wishes = self._store.load_wishes(record.key).as_of(now)
-        pushed_at = record.head_since or now
-        facts = record.facts or Facts(created_at=pushed_at, pushed_at=pushed_at)
-        facts = replace(facts, pushed_at=pushed_at).as_of(now)
+        facts = record.facts_as_of(now)
         end = end_of(facts, wishes, now)
         is_there = record.facts is not None and (
             is_coming or record.manifests is None or record.manifests.stage is Stage.WHOLE

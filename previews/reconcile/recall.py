@@ -7,7 +7,6 @@ from previews.domain.caps import Holder, Waiting
 from previews.domain.lifetime import (
     MANAGER,
     EndCause,
-    Facts,
     Wishes,
     end_of,
     expiry_of,
@@ -48,7 +47,7 @@ def recall(
 
 
 def _recall_place(record: PreviewRecord, wishes: Wishes, gates: Gates, now: datetime) -> None:
-    facts = _facts(record, now)
+    facts = record.facts_as_of(now)
     asleep = record.manifests is not None and record.manifests.mode is Mode.ASLEEP
     gates.admission.holds(
         Holder(
@@ -78,7 +77,7 @@ def _recall_turn(record: PreviewRecord, since: datetime, gates: Gates) -> None:
 def _recall_stay(
     record: PreviewRecord, wishes: Wishes, project: Project, gates: Gates, now: datetime
 ) -> None:
-    pull_request, facts = record.pull_request, _facts(record, now)
+    pull_request, facts = record.pull_request, record.facts_as_of(now)
     if pull_request is None:
         return
     end = end_of(facts, wishes, now)
@@ -87,9 +86,3 @@ def _recall_stay(
     leaving = departure(pull_request, end)
     if leaving is not None and (end is None or end.cause is EndCause.EXPIRED):
         gates.brake.suspects([record.key], leaving.cause)
-
-
-def _facts(record: PreviewRecord, now: datetime) -> Facts:
-    pushed_at = record.head_since or now
-    facts = record.facts or Facts(created_at=pushed_at, pushed_at=pushed_at)
-    return facts.as_of(now)
