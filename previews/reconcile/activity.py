@@ -22,6 +22,7 @@ class _Watched:
     """One namespace. Times are those of looks."""
 
     quiet_since: datetime
+    looked_at: datetime
     requests: int
     probes: int
     owed: deque[tuple[datetime, int]] = field(default_factory=deque)
@@ -64,7 +65,7 @@ class ActivityWatch:
         self._can_see = False
 
     def look(self, now: datetime, namespaces: Mapping[str, PreviewKey]) -> None:
-        """Compare with the last look; `on_active` is called for whoever was used meanwhile. Raises TransientError."""
+        """Compare with the last look; `on_active` is called for whoever was used since then. Raises TransientError."""
         try:
             requests = self._traffic.requests(namespaces.keys())
         except PreviewsError:
@@ -76,11 +77,13 @@ class ActivityWatch:
         for namespace, key in namespaces.items():
             served, sent = requests.get(namespace, 0), probes.get(namespace, 0)
             # Nobody can say which of the earlier probes are still under way: all of them may be.
-            watched = self._watched.get(namespace) or _Watched(now, served, probes=0)
+            watched = self._watched.get(namespace) or _Watched(now, now, served, probes=0)
             seen[namespace] = watched
             if watched.visits(now, served, sent):
                 watched.quiet_since = now
-                self._on_active(key, now)
+                # Whoever sent it to sleep since the last look may have been its last visitor.
+                self._on_active(key, watched.looked_at)
+            watched.looked_at = now
         self._watched, self._can_see = seen, True
 
     def quiet_since(self, namespace: str) -> datetime | None:

@@ -26,7 +26,7 @@ class Street:
         self.probes: Counter[str] = Counter()
         self.active: list[tuple[PreviewKey, datetime]] = []
         self.watch = ActivityWatch(self.traffic, lambda: self.probes, self.note)
-        self.now = NOON
+        self.now = self.looked_at = NOON
         self.namespaces = dict(KEYS)
 
     def note(self, key: PreviewKey, when: datetime) -> None:
@@ -38,11 +38,12 @@ class Street:
             self.traffic.serve(namespace)
 
     def look(self, after: timedelta = BETWEEN_LOOKS) -> set[PreviewKey]:
-        """Who was used since the last look."""
+        """Who was used since the last look; when in between, nobody can say."""
         self.now += after
         self.active.clear()
         self.watch.look(self.now, self.namespaces)
-        assert {when for _, when in self.active} <= {self.now}
+        assert {when for _, when in self.active} <= {self.looked_at}
+        self.looked_at = self.now
         return {key for key, _ in self.active}
 
 
@@ -58,6 +59,15 @@ def test_who_is_visited_is_used_and_nobody_else(street: Street) -> None:
     street.traffic.serve(SHOP, 3)
     assert street.look() == {KEYS[SHOP]}
     assert street.look() == set()
+
+
+def test_a_visit_from_before_it_was_sent_to_sleep_is_no_use_since_then(street: Street) -> None:
+    street.traffic.serve(SHOP)
+    sent_to_sleep_at = street.now + BETWEEN_LOOKS / 2
+
+    street.look()
+
+    assert [when < sent_to_sleep_at for _, when in street.active] == [True]
 
 
 def test_what_was_counted_before_the_first_look_is_no_visit() -> None:
