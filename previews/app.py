@@ -24,6 +24,7 @@ from previews.adapters.manifests import ManifestRenderer
 from previews.adapters.probe import HTTPProber
 from previews.adapters.registry import OCIRegistry
 from previews.adapters.store import SingleManagerLock, SQLStore
+from previews.app_databases import build_deliveries, build_refresh, build_servers, pools
 from previews.domain.inventory import Limits
 from previews.domain.lifetime import VISITOR
 from previews.domain.observation import Deadlines
@@ -35,11 +36,14 @@ from previews.reconcile.controller import Controller
 from previews.reconcile.effects import LoggingWitness, Witness
 from previews.reconcile.inbox import Inbox
 from previews.reconcile.loop import Loop, Options, World
+from previews.reconcile.template_refresh import TemplateRefresh
 from previews.settings import Settings
 from previews.web import create_web
 from previews.web.actions import Desk
 from previews.web.api import api_router
+from previews.web.metrics import Metrics, Sources, metrics_router
 from previews.web.standing import finder
+from previews.web.templates import template_router
 from previews.web.views import Address, Previews
 from previews.web.waiting import WaitingDoor, hosts_of_previews
 from previews.web.webhooks import WebhookDoor
@@ -75,9 +79,10 @@ def serve(settings: Settings, witness: Witness | None = None) -> None:
         store = build_store(settings, clock)
         world = build_world(settings, clock, build_cluster(settings), store)
         loop = Loop(world, build_options(settings), witness or LoggingWitness())
-        controller = Controller(loop, world.cluster)
+        templates = build_refresh(settings, world.databases, clock)
+        controller = Controller(loop, world.cluster, refresh_templates=templates.run)
         inbox = Inbox(world.store, loop.effects, loop.enqueue, quiet=loop.quiet)
-        web = build_web(settings, loop, world, inbox)
+        web = build_web(settings, loop, world, inbox, templates)
         inbox.start()
         controller.start()
         _log.info("started", instance=settings.instance, port=settings.server.port)
@@ -158,6 +163,8 @@ def build_world(settings: Settings, clock: Clock, cluster: Cluster, store: Store
             if settings.ingress.metrics_urls
             else None
         ),
+        databases=build_servers(settings),
+        deliveries=build_deliveries(settings, clock),
     )
 
 
@@ -190,7 +197,9 @@ def templates_directory() -> Path:
     return installed if installed.is_dir() else package.parent / "templates"
 
 
-def build_web(settings: Settings, loop: Loop, world: World, inbox: Inbox) -> FastAPI:
+def build_web(
+    settings: Settings, loop: Loop, world: World, inbox: Inbox, templates: TemplateRefresh
+) -> FastAPI:
     """The door and the read API."""
     projects = settings.project_map()
 
@@ -210,6 +219,7 @@ def build_web(settings: Settings, loop: Loop, world: World, inbox: Inbox) -> Fas
         return Address(names=project.names(number), url=project.url(number))
 
     token_file = settings.server.api_token_file
+    metrics = _build_metrics(frozenset(projects), loop, world, inbox)
     door = WebhookDoor(
         secrets=lambda: [_secret(path) for path in settings.forge.webhook_secret_files],
         body_limit_bytes=settings.server.webhook_body_limit_bytes,
@@ -217,10 +227,12 @@ def build_web(settings: Settings, loop: Loop, world: World, inbox: Inbox) -> Fas
         keys_of=keys_of,
         submit=inbox.submit,
         clock=world.clock,
+        answered=metrics.answered,
     )
+    token = (lambda: _secret(token_file).decode()) if token_file else None
     api = api_router(
         readiness=loop.readiness,
-        token=(lambda: _secret(token_file).decode()) if token_file else None,
+        token=token,
         previews=Previews(
             store=world.store,
             clock=world.clock,
@@ -234,6 +246,7 @@ def build_web(settings: Settings, loop: Loop, world: World, inbox: Inbox) -> Fas
             go_on=loop.gates.rollout.go_on,
             drain=lambda name, actor: loop.actions.drain(name, actor=actor),
         ),
+        more=[template_router(templates, world.clock)] if settings.databases else [],
     )
 
     def wake(key: PreviewKey) -> None:
@@ -241,9 +254,29 @@ def build_web(settings: Settings, loop: Loop, world: World, inbox: Inbox) -> Fas
 
     return create_web(
         door=door,
-        routers=[api],
+        routers=[api, *([metrics_router(metrics, token)] if token else [])],
         waiting=WaitingDoor(finder(projects.values(), world.store.load), wake),
         is_preview=hosts_of_previews(settings.domain.zone, settings.server.public_host),
+    )
+
+
+def _build_metrics(projects: frozenset[str], loop: Loop, world: World, inbox: Inbox) -> Metrics:
+    return Metrics(
+        Sources(
+            projects=projects,
+            records=world.store.each_record,
+            queues=lambda: {
+                "deliveries": len(inbox),
+                "previews": loop.keys.due(),
+                "pull_requests": loop.pull_requests.due(),
+            },
+            brake=loop.brake_state,
+            sweep=lambda: loop.collector.last,
+            reclaimed=lambda: loop.collector.reclaimed,
+            effects=loop.effects.counts,
+            resynced_at=lambda: loop.resync.completed_at,
+            clock=world.clock,
+        )
     )
 
 
@@ -261,6 +294,7 @@ def build_options(settings: Settings) -> Options:
         rewrites_at_most=settings.rewrites_at_most,
         collecting=Limits(grace=settings.collect.grace, per_sweep=settings.collect.per_sweep),
         collect_seconds=settings.collect.interval.total_seconds(),
+        pools=pools(settings),
     )
 
 

@@ -11,7 +11,8 @@ from previews.domain.preview import PreviewKey
 from previews.errors import ActionRefusedError, StalledError, TransientError
 from previews.web.api import PAGE_LENGTH_MAX
 from previews.web.refusals import Refusal
-from previews.web.views import BrakeView, History, Keys, PreviewPage, PreviewView, SweepView
+from previews.web.sweep_views import BrakeView, SweepView
+from previews.web.views import History, Keys, PreviewPage, PreviewView
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 120.0

@@ -8,10 +8,16 @@ from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from previews.domain import naming
 from previews.domain.duration import format_duration, parse_duration
+
+
+class Section(BaseModel):
+    """A part of the configuration. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
 def _read_duration(value: object) -> timedelta:
@@ -50,6 +56,12 @@ def _git_url(value: str) -> str:
 def dns_name(value: str) -> str:
     if not all(naming.is_dns_label(label) for label in value.split(".")):
         raise ValueError(f"{value!r} is not a DNS name in lower case")
+    return value
+
+
+def dns_label(value: str) -> str:
+    if not naming.is_dns_label(value):
+        raise ValueError(f"{value!r} must be lower-case letters, digits and '-'")
     return value
 
 

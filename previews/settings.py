@@ -4,7 +4,7 @@ docs/configuration.md describes each of them, and a test holds it to this file. 
 """
 
 from collections.abc import Callable, Hashable, Mapping
-from datetime import time, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,48 +13,45 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 
+from previews.database_settings import (
+    DatabaseServerSettings,
+    ProjectDatabaseSettings,
+    SecretsSettings,
+    check_databases,
+)
 from previews.domain import naming
 from previews.domain.brake import BrakeLimits
 from previews.domain.caps import Caps
-from previews.domain.lifetime import Anchor, LifetimePolicy, SleepHours
-from previews.domain.project import Helm, Project
+from previews.domain.project import DATABASE_PARAMETERS, Helm, Project
 from previews.errors import ConfigurationError
+from previews.lifetime_settings import LifetimeSettings
 from previews.setting_types import (
-    DAYS,
     Delay,
     Duration,
     ExistingFile,
     GitUrl,
     HttpUrl,
     Limit,
+    Section,
     Span,
     checked_by,
     dns_name,
     folder,
     image_repository,
     repository_name,
-    time_of_day,
-    time_zone,
 )
 
 GITHUB_PUSHES_PER_MINUTE = 6
 """What GitHub recommends for one repository."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-
-class ForgeSettings(_Section):
+class ForgeSettings(Section):
     """Where the pull requests are."""
 
     kind: Literal["github", "gitea"]
@@ -65,7 +62,7 @@ class ForgeSettings(_Section):
     """Any of these secrets is accepted, so that one can be replaced. Empty: no webhooks, resync only."""
 
 
-class GitOpsSettings(_Section):
+class GitOpsSettings(Section):
     """The repository that Argo CD deploys from."""
 
     url: GitUrl
@@ -78,19 +75,19 @@ class GitOpsSettings(_Section):
     """Unlimited when absent, but 6 on github.com."""
 
 
-class ArgoCDSettings(_Section):
+class ArgoCDSettings(Section):
     """The Argo CD that deploys the previews."""
 
     namespace: Annotated[str, checked_by(naming.check_project_name)] = "argocd"
 
 
-class KubernetesSettings(_Section):
+class KubernetesSettings(Section):
     """The cluster; absent: the one that the manager runs in, with its service account."""
 
     kubeconfig: ExistingFile | None = None
 
 
-class DomainSettings(_Section):
+class DomainSettings(Section):
     """Where the previews answer."""
 
     zone: Annotated[str, AfterValidator(dns_name)]
@@ -100,7 +97,7 @@ class DomainSettings(_Section):
     """Only when the ingress is not on the scheme's own port."""
 
 
-class ServerSettings(_Section):
+class ServerSettings(Section):
     """The manager's own web server."""
 
     host: str = "127.0.0.1"
@@ -113,7 +110,7 @@ class ServerSettings(_Section):
     """Bearer token of the API. Absent: there is no API."""
 
 
-class ImageSettings(_Section):
+class ImageSettings(Section):
     """The image that CI builds for each commit."""
 
     repository: Annotated[str, AfterValidator(image_repository)]
@@ -121,7 +118,7 @@ class ImageSettings(_Section):
     """With {number}, {short_sha}, {head_sha}, {project}."""
 
 
-class HelmSettings(_Section):
+class HelmSettings(Section):
     """The chart that a preview deploys, in a Git repository that Argo CD can read."""
 
     repository_url: GitUrl
@@ -134,58 +131,17 @@ class HelmSettings(_Section):
     """What makes the chart run no pod, as `helm --set` reads it."""
     hide_parameters: dict[str, str] = {"ingress.enabled": "false"}
     """What makes the chart claim no host, so that visitors see the waiting page."""
+    database_parameters: dict[str, str] = dict(DATABASE_PARAMETERS)
+    """What tells the chart of the database; values may use {secret}, {credential}, {incarnation}."""
 
 
-class DeploySettings(_Section):
+class DeploySettings(Section):
     """How a project is deployed."""
 
     helm: HelmSettings
 
 
-class SleepHoursSettings(_Section):
-    """Hours of the week in which previews sleep unless somebody uses them."""
-
-    days: Annotated[
-        list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1)
-    ]
-    """On which they begin."""
-    start: Annotated[time, BeforeValidator(time_of_day)]
-    end: Annotated[time, BeforeValidator(time_of_day)]
-    """Not later than `start`: on the next day."""
-    time_zone: Annotated[str, AfterValidator(time_zone)]
-
-    def hours(self) -> SleepHours:
-        days = frozenset(DAYS.index(day) for day in self.days)
-        return SleepHours(days, self.start, self.end, self.time_zone)
-
-
-class LifetimeSettings(_Section):
-    """How long a preview lives, and when it sleeps."""
-
-    ttl: Span | None = timedelta(days=7)
-    """After this long it goes although its pull request is open; null: never."""
-    ttl_max: Span = timedelta(days=30)
-    """What a label may ask for, and how far ahead an extension or a pin may reach."""
-    anchor: Anchor = Anchor.LAST_PUSH
-    """What `ttl` is counted from."""
-    warn_before: Delay = timedelta(hours=6)
-    """How long before the end the comment warns of it."""
-    sleep_after: Span | None = None
-    """Without a request for this long it falls asleep; null: never. Needs `ingress.metrics_urls`."""
-    sleep_hours: list[SleepHoursSettings] = []
-
-    def policy(self) -> LifetimePolicy:
-        return LifetimePolicy(
-            ttl=self.ttl,
-            ttl_max=self.ttl_max,
-            anchor=self.anchor,
-            warn_before=self.warn_before,
-            sleep_after=self.sleep_after,
-            sleep_hours=tuple(each.hours() for each in self.sleep_hours),
-        )
-
-
-class CapsSettings(_Section):
+class CapsSettings(Section):
     """How many previews there may be at once; absent: as many as there are pull requests."""
 
     previews: Limit | None = None
@@ -205,7 +161,7 @@ class ServerCapsSettings(CapsSettings):
     """Whether the longest unused of those that sleep and are not pinned makes room when there is none."""
 
 
-class BrakeSettings(_Section):
+class BrakeSettings(Section):
     """More removals at once than this, that nobody asked for, wait for a person."""
 
     removals: Limit = 10
@@ -217,7 +173,7 @@ class BrakeSettings(_Section):
         return BrakeLimits(removals=self.removals, share=self.share, window=self.window)
 
 
-class CollectSettings(_Section):
+class CollectSettings(Section):
     """What was left behind is removed by a sweep now and then."""
 
     interval: Span = timedelta(minutes=5)
@@ -226,14 +182,14 @@ class CollectSettings(_Section):
     per_sweep: Limit = 10
 
 
-class IngressSettings(_Section):
+class IngressSettings(Section):
     """The ingress controller before the previews."""
 
     metrics_urls: list[HttpUrl] = []
     """Where each of its replicas exposes Prometheus metrics: Traefik and ingress-nginx are understood."""
 
 
-class ProjectSettings(_Section):
+class ProjectSettings(Section):
     """One deployable."""
 
     name: Annotated[str, checked_by(naming.check_project_name)]
@@ -247,9 +203,11 @@ class ProjectSettings(_Section):
     """What must answer before the preview is live."""
     lifetime: LifetimeSettings = LifetimeSettings()
     limits: CapsSettings = CapsSettings()
+    database: ProjectDatabaseSettings | None = None
+    """Absent: its previews have none that the manager knows of."""
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole configuration file."""
 
     instance: Annotated[str, checked_by(naming.check_instance)]
@@ -280,6 +238,8 @@ class Settings(_Section):
     collect: CollectSettings = CollectSettings()
     rewrites_at_most: Limit = 5
     """Live previews that a changed template or configuration reaches at a time."""
+    databases: list[DatabaseServerSettings] = []
+    secrets: SecretsSettings = SecretsSettings()
     projects: Annotated[list[ProjectSettings], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -298,6 +258,11 @@ class Settings(_Section):
                 raise _KeyError(
                     f"{where}.lifetime.sleep_after: needs ingress.metrics_urls: "
                     "nobody could tell whether a preview is visited"
+                )
+            if project.database:
+                _checked(
+                    f"{where}.database",
+                    partial(check_databases, self.databases, self.secrets, project.database),
                 )
             for other in self.projects[:index]:
                 _refuse_clash(where, project, other)
@@ -326,6 +291,7 @@ class Settings(_Section):
                 probe_path=project.probe_path,
                 lifetime=project.lifetime.policy(),
                 caps=project.limits.caps(),
+                database=project.database.policy(project.name) if project.database else None,
             )
             for project in self.projects
         }

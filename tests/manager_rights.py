@@ -89,9 +89,23 @@ ARGOCD_RIGHTS = [
     {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "delete"]},
 ]
 CLUSTER_RIGHTS = [
-    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch", "delete"]}
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch", "delete"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
 ]
-"""Those of charts/previews; the policy that narrows them is tried as the chart itself makes it (tests/e2e)."""
+SECRET_RIGHTS: dict[str, list[dict[str, list[str]]]] = {
+    "sealedSecrets": [
+        {"apiGroups": ["bitnami.com"], "resources": ["sealedsecrets"], "verbs": ["get"]}
+    ],
+    "externalSecrets": [
+        {"apiGroups": ["external-secrets.io"], "resources": ["externalsecrets"], "verbs": ["get"]}
+    ],
+    "kubernetes": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch"]}],
+}
+"""In the whole cluster as well, by the value that asks for them.
+
+All are those of charts/previews; the policies that narrow them are tried as the chart itself makes them (tests/e2e).
+"""
 _RBAC = "rbac.authorization.k8s.io"
 
 

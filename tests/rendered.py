@@ -45,6 +45,13 @@ ALL_APP_VALUES = {
     "resources": {"requests": {"cpu": 0.2, "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
     "runAsUser": None,
     "drainSeconds": 5,
+    "database": {"secret": "database", "credential": "k7", "incarnation": "3f"},
+    "migrate": {"command": ["/shop", "migrate"], "image": "r/migrate:1", "deadlineSeconds": 60},
+}
+MIGRATED_APP_VALUES = {
+    **APP_VALUES,
+    "database": {"secret": "database", "credential": "k7", "incarnation": "3f"},
+    "migrate": {"command": ["/shop", "migrate"]},
 }
 MANAGER_VALUES = {
     "instance": "acme",

@@ -10,12 +10,9 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 from previews.adapters.cluster_status import application_of, namespace_of, owned_object_of
-from previews.adapters.kubernetes_api import (
-    ClusterTimes,
-    ConflictError,
-    KubernetesAPI,
-    Resource,
-)
+from previews.adapters.job_log import BYTES_MAX, newest_failed, shown
+from previews.adapters.kubernetes_answers import ConflictError
+from previews.adapters.kubernetes_api import ClusterTimes, KubernetesAPI, Resource
 from previews.adapters.kubernetes_watch import Difference, ObjectWatch
 from previews.domain import labels
 from previews.domain.inventory import Kind, OwnedObject
@@ -187,6 +184,23 @@ class KubernetesCluster:
                 if attempt == ATTEMPTS_AT_CONFLICTS - 1:
                     raise
         return False
+
+    def job_log(self, namespace: str, lines: int) -> str:
+        pods = Resource(
+            "pods", f"{_NAMESPACES.path}/{namespace}/pods", f" in namespace {namespace}"
+        )
+        listed = self._api.list_pages(pods, f"{labels.COMPONENT}={labels.MIGRATION}")
+        found = newest_failed(pod for page, _ in listed for pod in page)
+        if found is None:
+            return ""
+        name, container = found
+        query = {
+            "container": container,
+            # Empty lines are left out, so a few more are read than are shown.
+            "tailLines": str(2 * lines),
+            "limitBytes": str(BYTES_MAX),
+        }
+        return shown(self._api.fetch_log(pods, name, query) or "", lines)
 
     def check(self) -> None:
         """Make one cheap authenticated request, for readiness."""

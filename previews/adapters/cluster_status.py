@@ -205,13 +205,17 @@ def _commits(source: Raw) -> set[str]:
 
 
 def _application_problems(raw: Raw) -> Iterator[str]:
-    """What was refused, and the error conditions; of this very spec, since what is about older sources is no news."""
+    """What was refused or failed, and the error conditions; of this very spec: what is about older ones is no news."""
     status = _mapping(raw, "status")
     is_compared = _is_compared(raw)
     result = _mapping(_mapping(status, "operationState"), "syncResult")
     if _is_about_spec(raw, result):
         for resource in _mappings(result, "resources"):
-            if _text(resource, "status") == "SyncFailed":
+            # The second is what became of something that a sync waited for, such as a Job of migrations.
+            if (
+                _text(resource, "status") == "SyncFailed"
+                or _text(resource, "hookPhase") == "Failed"
+            ):
                 kind, name = _text(resource, "kind"), _text(resource, "name")
                 yield f"{kind} {name}: {_text(resource, 'message')}"
     for condition in _mappings(status, "conditions"):

@@ -5,15 +5,13 @@ costs about sixty times a `json.loads`.
 """
 
 import json
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 import urllib3
@@ -21,22 +19,28 @@ import yaml
 from kubernetes import config
 from kubernetes.client import ApiClient, ApiException, Configuration
 
+from previews.adapters.kubernetes_answers import (
+    MESSAGE_LENGTH_MAX,
+    BrokenStreamError,
+    Raw,
+    parsed,
+    reason,
+    refusal,
+    says_not_found,
+)
 from previews.adapters.one_line import one_line
-from previews.adapters.retry_after import retry_after_seconds
-from previews.errors import ConfigurationError, PreviewsError, StalledError, TransientError
+from previews.errors import ConfigurationError, TransientError
 
 CONNECTIONS_KEPT = 32
 PAGE_SIZE = 100
 """Of 10 KB each: a page of 500 costs 20 MiB of memory that the process keeps for ever, and no time less."""
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 """Ten times what etcd takes of one object: a longer line is no event."""
-_MESSAGE_LENGTH_MAX = 300
 _READ_BYTES = 64 * 1024
-_METADATA_LIST = "PartialObjectMetadataList"
-_METHODS = {"patch": "PATCH", "delete": "DELETE"}
+_METADATA = "PartialObjectMetadata"
+_METADATA_LIST = f"{_METADATA}List"
+_METHODS = {"create": "POST", "patch": "PATCH", "delete": "DELETE"}
 """Of the verbs that change something; a Role names verbs, HTTP names methods."""
-
-Raw = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +72,6 @@ class Resource:
     """Where, in words."""
 
 
-class ExpiredError(TransientError):
-    """The API server no longer knows what happened since then: list again."""
-
-
-class BrokenStreamError(TransientError):
-    """A watch said something that is no event: what was missed is unknown, so list again."""
-
-
-class ConflictError(TransientError):
-    """The object has changed since it was read."""
-
-
 class WatchStream:
     """One open watch. Iterating blocks; `close` may be called from another thread, and ends it."""
 
@@ -100,7 +92,7 @@ class WatchStream:
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # ValueError: the stream was closed under the reader, which is how it is ended on purpose.
             raise TransientError(
-                "ClusterUnreachable", f"{self._what} broke off: {_reason(error)}"
+                "ClusterUnreachable", f"{self._what} broke off: {reason(error)}"
             ) from error
         # A rest without its line's end is an event that will be sent again.
 
@@ -142,9 +134,31 @@ class KubernetesAPI:
     def fetch(self, resource: Resource, name: str) -> Raw | None:
         """One object; None only when Kubernetes itself says that this very object is not there."""
         response = self._request("get", resource, name)
-        if response.status == HTTPStatus.NOT_FOUND and _says_not_found(_parsed(response), name):
+        if response.status == HTTPStatus.NOT_FOUND and says_not_found(parsed(response), name):
             return None
         return self._expect_object(response, "get", resource)
+
+    def fetch_text(self, resource: Resource, name: str) -> bytes:
+        """What a server behind the API server's proxy says."""
+        response = self._request("get", resource, name)
+        if response.status != HTTPStatus.OK:
+            raise refusal(response, "get", resource.plural, resource.place)
+        return response.data
+
+    def fetch_metadata(self, resource: Resource, name: str) -> Raw | None:
+        """One object without what is in it, by the right to patch it: nothing is changed. None as in `fetch`."""
+        response = self._request(
+            "patch", resource, name, query={"dryRun": "All"}, change={}, metadata_only=True
+        )
+        if response.status == HTTPStatus.NOT_FOUND and says_not_found(parsed(response), name):
+            return None
+        return self._expect_object(response, "patch", resource)
+
+    def create(self, resource: Resource, created: Raw) -> None:
+        """Raises ConflictError if there is one of this name."""
+        response = self._request("create", resource, change=created, metadata_only=True)
+        if response.status != HTTPStatus.CREATED:
+            raise refusal(response, "create", resource.plural, resource.place)
 
     def list_pages(
         self, resource: Resource, selector: str, *, metadata_only: bool = False
@@ -191,13 +205,13 @@ class KubernetesAPI:
             read_seconds=seconds + self._times.silence_seconds,
         )
         if response.status != HTTPStatus.OK:
-            raise _refusal(response, "watch", resource)
+            raise refusal(response, "watch", resource.plural, resource.place)
         return WatchStream(response, f"the watch of {resource.plural}")
 
     def patch(self, resource: Resource, name: str, change: Raw) -> bool:
         """Merge `change` into the object. False when Kubernetes says that there is none."""
         response = self._request("patch", resource, name, change=change)
-        if response.status == HTTPStatus.NOT_FOUND and _says_not_found(_parsed(response), name):
+        if response.status == HTTPStatus.NOT_FOUND and says_not_found(parsed(response), name):
             return False
         self._expect_object(response, "patch", resource)
         return True
@@ -214,11 +228,21 @@ class KubernetesAPI:
             "propagationPolicy": "Background",
         }
         response = self._request("delete", resource, name, change=options)
-        if response.status == HTTPStatus.NOT_FOUND and _says_not_found(_parsed(response), name):
+        if response.status == HTTPStatus.NOT_FOUND and says_not_found(parsed(response), name):
             return False
         if response.status != HTTPStatus.ACCEPTED:
             self._expect_object(response, "delete", resource)
         return True
+
+    def fetch_log(self, pods: Resource, name: str, query: Mapping[str, str]) -> str | None:
+        """What a container wrote; None when Kubernetes says that there is no such pod."""
+        log = Resource("pods/log", f"{pods.path}/{quote(name, safe='')}/log", pods.place)
+        response = self._request("get", log, query=query)
+        if response.status == HTTPStatus.NOT_FOUND and says_not_found(parsed(response), name):
+            return None
+        if response.status != HTTPStatus.OK:
+            raise refusal(response, "get", log.plural, log.place)
+        return response.data.decode(errors="replace")
 
     def check(self, resource: Resource) -> None:
         """The cheapest request that needs the server, the credential, the kind and a right to it."""
@@ -229,8 +253,8 @@ class KubernetesAPI:
         self, response: urllib3.BaseHTTPResponse, verb: str, resource: Resource
     ) -> Raw:
         if response.status != HTTPStatus.OK:
-            raise _refusal(response, verb, resource)
-        found = _parsed(response)
+            raise refusal(response, verb, resource.plural, resource.place)
+        found = parsed(response)
         if found is None:
             raise TransientError(
                 "ClusterAnswer", f"the API server's answer to {verb} {resource.plural} is no object"
@@ -251,11 +275,11 @@ class KubernetesAPI:
         path = f"{resource.path}/{quote(name, safe='')}" if name else resource.path
         headers = {"Accept": "application/json"}
         if metadata_only:
-            headers["Accept"] = f"application/json;as={_METADATA_LIST};g=meta.k8s.io;v=v1"
+            kind = _METADATA_LIST if verb == "list" else _METADATA
+            headers["Accept"] = f"application/json;as={kind};g=meta.k8s.io;v=v1"
         if change is not None:
-            headers["Content-Type"] = (
-                "application/json" if verb == "delete" else "application/merge-patch+json"
-            )
+            is_patch = verb == "patch"
+            headers["Content-Type"] = f"application/{'merge-patch+' if is_patch else ''}json"
 
         def send(client: ApiClient) -> urllib3.BaseHTTPResponse:
             method, url, sent_headers, sent_body, _ = client.param_serialize(
@@ -287,7 +311,7 @@ class KubernetesAPI:
             config.ConfigException,
         ) as error:
             raise TransientError(
-                "ClusterUnreachable", f"the Kubernetes API does not answer: {_reason(error)}"
+                "ClusterUnreachable", f"the Kubernetes API does not answer: {reason(error)}"
             ) from error
         return response
 
@@ -307,7 +331,7 @@ class KubernetesAPI:
             place = self._kubeconfig or "the pod's service account"
             raise TransientError(
                 "ClusterUnauthorized",
-                f"no access to Kubernetes from {place}: {one_line(str(error), _MESSAGE_LENGTH_MAX)}",
+                f"no access to Kubernetes from {place}: {one_line(str(error), MESSAGE_LENGTH_MAX)}",
             ) from error
         # Retries, and waiting for Retry-After, are the loop's business: the client would sleep in a worker.
         configuration.retries = False
@@ -320,64 +344,3 @@ class KubernetesAPI:
             if self._client is stale:
                 self._client = self._connect()
             return self._client
-
-
-def _parsed(response: urllib3.BaseHTTPResponse) -> Raw | None:
-    try:
-        found = json.loads(response.data)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _says_not_found(status: Raw | None, name: str) -> bool:
-    # The name tells the absence of this object from that of its kind, which also has the reason NotFound.
-    if status is None or status.get("kind") != "Status" or status.get("reason") != "NotFound":
-        return False
-    details = status.get("details")
-    return isinstance(details, dict) and details.get("name") == name
-
-
-def _refusal(response: urllib3.BaseHTTPResponse, verb: str, resource: Resource) -> PreviewsError:
-    code = response.status
-    status = _parsed(response) or {}
-    said = one_line(str(status.get("message", "")), _MESSAGE_LENGTH_MAX)
-    subject = f"{verb} {resource.plural}{resource.place}"
-    match code:
-        case HTTPStatus.UNAUTHORIZED:
-            return TransientError(
-                "ClusterUnauthorized", "the Kubernetes API does not accept the manager's credential"
-            )
-        case HTTPStatus.FORBIDDEN:
-            return StalledError("ClusterForbidden", f"the manager may not {subject}: {said}")
-        case HTTPStatus.CONFLICT | HTTPStatus.GONE:
-            kind = ConflictError if code == HTTPStatus.CONFLICT else ExpiredError
-            return kind("ClusterChanged", f"{subject}: {said}")
-        case HTTPStatus.NOT_FOUND:
-            return TransientError(
-                "ClusterAnswer", f"{subject}: the API server does not know this kind of object"
-            )
-        case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY if said:
-            return StalledError("ClusterRefused", f"{subject} was refused: {said}")
-        case _:
-            return TransientError(
-                "ClusterAnswer",
-                f"{subject} was answered with {code}{f': {said}' if said else ''}",
-                retry_after_seconds=retry_after_seconds(
-                    response.headers.get("Retry-After"), datetime.now(UTC)
-                ),
-            )
-
-
-def _reason(error: Exception) -> str:
-    """The cause in a few words; the library's own text names objects in memory."""
-    cause: BaseException = error
-    while deeper := cause.__cause__ or cause.__context__:
-        cause = deeper
-    if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
-        return "timed out"
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"certificate: {one_line(cause.verify_message, _MESSAGE_LENGTH_MAX)}"
-    if isinstance(cause, OSError) and cause.strerror:
-        return one_line(cause.strerror, _MESSAGE_LENGTH_MAX).lower()
-    return one_line(str(cause), _MESSAGE_LENGTH_MAX)

@@ -14,15 +14,8 @@ from secrets import SystemRandom
 from threading import Event, Lock
 from typing import Generic, Protocol, TypeVar
 
-from previews.adapters.kubernetes_api import (
-    BrokenStreamError,
-    ClusterTimes,
-    ExpiredError,
-    KubernetesAPI,
-    Raw,
-    Resource,
-    WatchStream,
-)
+from previews.adapters.kubernetes_answers import BrokenStreamError, ExpiredError, Raw
+from previews.adapters.kubernetes_api import ClusterTimes, KubernetesAPI, Resource, WatchStream
 from previews.errors import PreviewsError, TransientError
 
 

@@ -28,14 +28,19 @@ def as_yaml(value: object) -> str:
     return document.strip()[1:-1]
 
 
-def annotations_in(text: str, kind: str) -> Mapping[str, str]:
-    """The annotations of the one object of this kind; none if the text does not read as one."""
+def object_in(text: str, kind: str) -> Mapping[str, object] | None:
+    """The one object of this kind; None if the text does not read as one."""
     try:
         documents = list(yaml.load_all(text, Loader=_Loader))
     except yaml.YAMLError:
-        return {}
+        return None
     found = [each for each in documents if isinstance(each, Mapping) and each.get("kind") == kind]
-    metadata = found[0].get("metadata") if len(found) == 1 else None
+    return found[0] if len(found) == 1 else None
+
+
+def annotations_in(text: str, kind: str) -> Mapping[str, str]:
+    """The annotations of the one object of this kind; none if the text does not read as one."""
+    metadata = (object_in(text, kind) or {}).get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
     given = annotations.items() if isinstance(annotations, Mapping) else ()
     return {str(name): value for name, value in given if isinstance(value, str)}

@@ -16,8 +16,8 @@ from previews.adapters.manifest_yaml import Expected, annotations_in, as_yaml, c
 from previews.adapters.one_line import one_line
 from previews.domain import labels
 from previews.domain.naming import fill, root_file, root_name, top_root_name
-from previews.domain.observation import APPLICATION_FILE, NAMESPACE_FILE
-from previews.domain.preview import Manifests, Mode, PreviewKey, PullRequest, Stage
+from previews.domain.observation import APPLICATION_FILE, DATABASE_FILE, NAMESPACE_FILE
+from previews.domain.preview import Grant, Manifests, Mode, PreviewKey, PullRequest, Stage
 from previews.domain.project import Project
 from previews.errors import ConfigurationError, StalledError
 
@@ -93,6 +93,7 @@ class _Deployed:
     pull_request: PullRequest
     mode: Mode
     redeployed_at: str
+    grant: Grant | None
 
 
 class ManifestRenderer:
@@ -126,12 +127,13 @@ class ManifestRenderer:
         mode: Mode = Mode.AWAKE,
         redeployed_at: str = "",
         annotations: Mapping[str, str] | None = None,
+        grant: Grant | None = None,
     ) -> Manifests:
         project = self._projects.get(key.project)
         if project is None:
             raise StalledError("ProjectNotConfigured", f"no project {key.project!r} is configured")
         said = _annotations(annotations or {})
-        what = _Deployed(pull_request, mode, redeployed_at)
+        what = _Deployed(pull_request, mode, redeployed_at, grant)
         undigested = self._render_application(project, key, what, digest="")
         bare = self._render_namespace(project, key, {})
         digest = _digest({NAMESPACE_FILE: bare, APPLICATION_FILE: undigested})
@@ -139,6 +141,9 @@ class ManifestRenderer:
             NAMESPACE_FILE: self._render_namespace(project, key, said) if said else bare,
             APPLICATION_FILE: self._render_application(project, key, what, digest=digest),
         }
+        if grant is not None and grant.secret_file:
+            # No part of the digest: the Application names what is in it by its id.
+            files[DATABASE_FILE] = grant.secret_file
         return Manifests(
             stage=Stage.WHOLE,
             digest=digest,
@@ -147,6 +152,7 @@ class ManifestRenderer:
             mode=mode,
             redeployed_at=redeployed_at,
             annotations=dict(annotations or {}),
+            grant=grant,
         )
 
     def read_annotations(self, namespace_file: str) -> Mapping[str, str]:
@@ -265,12 +271,7 @@ class ManifestRenderer:
         return self._render(NAMESPACE_TEMPLATE, expected, context)
 
     def _ownership(self, key: PreviewKey) -> dict[str, str]:
-        return {
-            labels.PREVIEW: "true",
-            labels.NUMBER: str(key.number),
-            labels.PROJECT: key.project,
-            labels.INSTANCE: self._instance,
-        }
+        return labels.ownership(self._instance, key)
 
     def _render(
         self, template: str, expected: Sequence[Expected], context: Mapping[str, object]
@@ -361,6 +362,13 @@ def _parameters(project: Project, key: PreviewKey, what: _Deployed) -> dict[str,
         parameters["image.repository"] = project.image_repository
         parameters["image.tag"] = project.tag(key.number, head_sha)
     parameters["ingress.host"] = host
+    if what.grant is not None and project.database is not None:
+        for name, pattern in project.helm.database_parameters.items():
+            parameters[name] = pattern.format(
+                secret=project.database.secret_name,
+                credential=what.grant.credential,
+                incarnation=what.grant.incarnation,
+            )
     for name, pattern in project.helm.parameters.items():
         parameters[name] = fill(pattern, key=key, head_sha=head_sha, host=host)
     return parameters

@@ -17,6 +17,7 @@ from sqlmodel import Field, SQLModel
 from previews.domain.lifetime import Anchor, Expiry, Facts, Said, Until, Wishes
 from previews.domain.preview import (
     Condition,
+    Grant,
     Manifests,
     Mode,
     Phase,
@@ -84,6 +85,9 @@ class PreviewRow(SQLModel, table=True):
     manifests_since: datetime | None
     is_rewritten: bool = Field(sa_column_kwargs={"server_default": text("0")})
     removal: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
+    grant: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
+    edited_migrations: str = Field(sa_type=AnyText, sa_column_kwargs={"server_default": ""})
+    storage_warning: str = Field(sa_type=AnyText, sa_column_kwargs={"server_default": ""})
 
 
 class WishesRow(SQLModel, table=True):
@@ -102,6 +106,8 @@ class WishesRow(SQLModel, table=True):
     eviction: str | None = Field(sa_type=Text)
     confirmation: str | None = Field(sa_type=Text)
     active_at: str | None = Field(sa_type=Text)
+    reset: str | None = Field(sa_type=Text)
+    rotation: str | None = Field(sa_type=Text)
 
 
 class HistoryRow(SQLModel, table=True):
@@ -166,6 +172,9 @@ def values_of_preview(record: PreviewRecord) -> dict[str, Any]:
         "fetch_mark": record.fetch_mark,
         "pull_request": _document(pull_request) if pull_request else None,
         "head_since": record.head_since,
+        "grant": _document(record.grant) if record.grant else None,
+        "edited_migrations": record.edited_migrations,
+        "storage_warning": record.storage_warning,
         "manifests": _document(record.manifests) if record.manifests else None,
         "probed_digest": record.probed_digest,
         "probe_result": _document(record.probe_result) if record.probe_result else None,
@@ -205,6 +214,9 @@ def record_of(row: PreviewRow | Row[Any]) -> PreviewRecord:
         facts=_fitting(_facts, row.facts),
         expiry=_fitting(_expiry, row.expiry),
         queued_since=row.queued_since,
+        grant=_fitting(_grant, row.grant),
+        edited_migrations=row.edited_migrations,
+        storage_warning=row.storage_warning,
         manifests=_fitting(_manifests, row.manifests),
         manifests_since=row.manifests_since,
         is_rewritten=row.is_rewritten,
@@ -258,8 +270,20 @@ def _pull_request(*, labels: list[str] | None = None, **rest: Any) -> PullReques
     return PullRequest(labels=tuple(labels or ()), **rest)
 
 
-def _manifests(*, stage: str, mode: str = Mode.AWAKE, **rest: Any) -> Manifests:  # noqa: ANN401 - what JSON holds
-    return Manifests(stage=Stage(stage), mode=Mode(mode), **rest)
+def _manifests(
+    *,
+    stage: str,
+    mode: str = Mode.AWAKE,
+    grant: dict[str, Any] | None = None,
+    **rest: Any,  # noqa: ANN401 - what JSON holds
+) -> Manifests:
+    return Manifests(
+        stage=Stage(stage), mode=Mode(mode), grant=_grant(**grant) if grant else None, **rest
+    )
+
+
+def _grant(*, since: str, **rest: Any) -> Grant:  # noqa: ANN401 - what JSON holds
+    return Grant(since=_moment(since), **rest)
 
 
 def _condition(*, since: str, **rest: Any) -> Condition:  # noqa: ANN401 - what JSON holds
@@ -325,6 +349,18 @@ def _moment(said: str) -> datetime:
 _WISHES: dict[str, Callable[[Any], object]] = {
     "pin": _until,
     "extension": _until,
-    **dict.fromkeys(("sleep", "wake", "redeploy", "removal", "eviction", "confirmation"), _said),
+    **dict.fromkeys(
+        (
+            "sleep",
+            "wake",
+            "redeploy",
+            "removal",
+            "reset",
+            "rotation",
+            "eviction",
+            "confirmation",
+        ),
+        _said,
+    ),
     "active_at": _moment,
 }

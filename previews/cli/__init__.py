@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from previews.cli import manager, verbs
+from previews.cli import manager, templates, verbs
 from previews.cli.text import plain
 from previews.errors import ConfigurationError, PreviewsError
 
@@ -18,6 +18,7 @@ cli = typer.Typer(
 )
 manager.add_to(cli)
 verbs.add_to(cli)
+templates.add_to(cli)
 
 
 def main() -> None:

@@ -5,14 +5,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from previews.domain.duration import format_duration
+from previews.web.sweep_views import BrakeView, SweepView, ThingView
 from previews.web.views import (
-    BrakeView,
     ExpiryView,
     History,
     PreviewView,
     RemovalView,
-    SweepView,
-    ThingView,
 )
 
 NOTHING = "-"
@@ -142,6 +140,8 @@ def _about(view: PreviewView) -> str:
         "expires": _expiry_at_length(view.expiry),
         "pinned": f"until {moment(view.pin.until)} by {view.pin.by}" if view.pin else None,
         "asleep": f"since {moment(view.asleep.since)}: {view.asleep.by}" if view.asleep else None,
+        "database": (f"{view.database.name} on {view.database.server}" if view.database else None),
+        "warnings": "; ".join(view.database.warnings) if view.database else None,
         "queue": f"number {view.queue.number}; full: {view.queue.full}" if view.queue else None,
     }
     return table(("", ""), [(f"  {name}", text) for name, text in facts.items() if text]).lstrip(

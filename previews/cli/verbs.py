@@ -89,6 +89,8 @@ def add_to(cli: typer.Typer) -> None:
         ("sleep", "Put a preview to sleep until somebody uses it."),
         ("wake", "Wake a preview up, or bring it back if it had ended."),
         ("redeploy", "Have a preview's pods made anew, or bring it back if it had ended."),
+        ("reset-database", "Have a preview's database made anew: what is in it is lost."),
+        ("rotate-password", "Give a preview's database a new password, and its pods with it."),
     ):
         cli.command(verb, help=says)(_simple(verb))
     cli.command()(remove)

@@ -15,8 +15,8 @@ from previews.domain.naming import folder_of, root_file, root_name, shard_of
 from previews.domain.preview import PreviewKey, Stage
 from previews.domain.record import PreviewRecord
 
-ORPHANS_OF_ONE_PREVIEW = 3
-"""Application, AppProject and Namespace: what one preview leaves is never a mass, however little else there is."""
+ORPHANS_OF_ONE_PREVIEW = 4
+"""Application, AppProject, Namespace, Database: what one preview leaves is no mass, however little else there is."""
 SWEEPS_OF_A_MASS = 5
 """Orphans that would take more sweeps than this are more than a fast path that failed now and then."""
 SIGHTINGS_MIN = 2
@@ -31,6 +31,8 @@ class Kind(StrEnum):
     NAMESPACE = "Namespace"
     CONFIG_MAP = "ConfigMap"
     """The object that keeps a shard from being empty."""
+    DATABASE = "Database"
+    """And the role that may use it, on a server outside of the cluster."""
     FOLDER = "Folder"
     """A preview's files in Git."""
     ROOT_FILE = "RootFile"
@@ -49,7 +51,7 @@ class Verdict(StrEnum):
     """The forge could not say, or knows no such pull request: a person decides."""
 
 
-_AFTER_APPLICATION = frozenset({Kind.APP_PROJECT, Kind.NAMESPACE, Kind.CONFIG_MAP})
+_AFTER_APPLICATION = frozenset({Kind.APP_PROJECT, Kind.NAMESPACE, Kind.CONFIG_MAP, Kind.DATABASE})
 
 Identity: TypeAlias = tuple[Kind, str, str]
 
@@ -61,7 +63,7 @@ class OwnedObject:
     kind: Kind
     name: str
     uid: str = ""
-    """Empty in Git."""
+    """Empty in Git; a database's incarnation."""
     owner: PreviewKey | None = None
     shard: str = ""
     """Of what belongs to a shard and not to one preview."""

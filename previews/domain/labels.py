@@ -1,5 +1,7 @@
 """How our objects in the cluster are marked. Ownership is decided by these labels, never by a name."""
 
+from previews.domain.preview import PreviewKey
+
 INSTANCE = "previews.dev/instance"
 """The manager that an object belongs to: previews, their namespaces and AppProjects, shard roots."""
 PROJECT = "previews.dev/project"
@@ -31,6 +33,20 @@ SLEEP = "previews.dev/sleep-asked"
 WAKE = "previews.dev/wake-asked"
 REDEPLOY = "previews.dev/redeploy-asked"
 REMOVAL = "previews.dev/removal-asked"
+RESET = "previews.dev/database-reset-asked"
+ROTATION = "previews.dev/credential-asked"
+
+CREDENTIAL = "previews.dev/credential"
+"""Annotation of a secret: the id of what is in it, which its database's role says as well."""
+
+COMPONENT = "app.kubernetes.io/component"
+"""On the pods of a chart's migrations, with this value: how their log is found."""
+MIGRATION = "migrate"
 
 REFRESH = "argocd.argoproj.io/refresh"
 """Argo CD's own: it compares the Application with Git at once and takes the annotation off."""
+
+
+def ownership(instance: str, key: PreviewKey) -> dict[str, str]:
+    """The labels of everything that belongs to one preview."""
+    return {PREVIEW: "true", NUMBER: str(key.number), PROJECT: key.project, INSTANCE: instance}

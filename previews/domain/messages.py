@@ -146,7 +146,8 @@ def _row(subject: Subject) -> str:
 
 def _notes(subjects: Sequence[Subject]) -> str:
     """Below the table: how long each preview lives, and what its removal left."""
-    notes = [note for subject in subjects for note in (_expiry(subject), _receipt(subject)) if note]
+    said = (_expiry, _database, _receipt)
+    notes = [note for subject in subjects for say in said if (note := say(subject))]
     return "".join(f"\n{note}\n" for note in notes)
 
 
@@ -155,6 +156,14 @@ _ANCHORS = {
     Anchor.LAST_PUSH: "the last push",
     Anchor.LAST_ACTIVITY: "the last visit",
 }
+
+
+def _database(subject: Subject) -> str:
+    record = subject.record
+    said = "; ".join(filter(None, (record.edited_migrations, record.storage_warning)))
+    if not said or record.phase in _OVER:
+        return ""
+    return f"⚠️ `{record.key.project}`: {escape(plain(said))}"
 
 
 def _expiry(subject: Subject) -> str:

@@ -21,6 +21,8 @@ SHARD_SIZE = 20
 ROOTS_FOLDER = "roots"
 """Of the shard roots, below the configured path of the GitOps repository."""
 
+DATABASE_PREFIX = "preview_"
+
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _SHORT_SHA_LENGTH = 7
@@ -34,6 +36,8 @@ class Names:
     namespace: str
     app_project: str
     host: str
+    database: str
+    """And of the role that may use it."""
     folder: str
     """Of the preview's files, below the configured path of the GitOps repository."""
     shard: str
@@ -84,9 +88,15 @@ def names_of(key: PreviewKey, *, host_pattern: str) -> Names:
         # that is there before its AppProject is refused, and not looked at again for a minute or more.
         app_project=f"0-{stem}",
         host=host_pattern.format(project=key.project, number=key.number),
+        database=database_name(key),
         folder=folder_of(key),
         shard=shard_of(key),
     )
+
+
+def database_name(key: PreviewKey) -> str:
+    """A preview's database, and its login role. No project has an underscore in its name, so none clash."""
+    return f"{DATABASE_PREFIX}{key.project.replace('-', '_')}_pr_{key.number}"
 
 
 def key_of_folder(folder: str) -> PreviewKey | None:

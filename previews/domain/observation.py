@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from previews.domain.caps import Place
+from previews.domain.database import Trouble
 from previews.domain.lifetime import Said
 from previews.domain.preview import (
     Application,
     Condition,
+    Grant,
     Image,
     Manifests,
     Mode,
@@ -21,6 +23,8 @@ from previews.domain.preview import (
 APPLICATION_FILE = "application.yaml"
 """The file of a preview's folder that Stage.NAMESPACE leaves out."""
 NAMESPACE_FILE = "namespace.yaml"
+DATABASE_FILE = "database.yaml"
+"""The secret of its database, if one lies in Git."""
 LOOK_AGAIN_SECONDS = 1.0
 """While something is under way that no watch reports: an image, an answer of the URL."""
 LOOK_AGAIN_SLOWLY_SECONDS = 30.0
@@ -75,6 +79,15 @@ class Observation:
     sleep: Said | None
     """Why it is to sleep."""
     was: Phase
+    needs_database: bool = False
+    grant: Grant | None = None
+    """Its database is ready, and this secret opens it; None while that is not so."""
+    database_left: bool | None = None
+    """Whether anything of its database or role is there; None for one that never had any."""
+    migration_log: str = ""
+    """The last lines of a migration that failed, while a sync has failed."""
+    trouble: Trouble | None = None
+    """Why the database could last not be made, or dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +113,8 @@ class Plan:
     mode: Mode = Mode.AWAKE
     """What a whole preview should run."""
     probe: bool = False
+    bring_database: bool = False
+    drop_database: bool = False
     end_operation: bool = False
     refresh: bool = False
     """Whether Argo CD should look at the Application again: it may have lost what it found out last."""

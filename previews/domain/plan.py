@@ -161,22 +161,26 @@ def _rungs(pull_request: PullRequest, seen: Observation, mode: Mode) -> Iterator
     if seen.needs_image:
         missing = ("NoImage", "the registry does not have this commit's image yet")
         yield _Rung("ImageFound", Phase.WAITING_FOR_IMAGE, None if seen.image else missing)
+    if seen.needs_database:
+        yield _Rung("DatabaseReady", Phase.PROVISIONING, _no_database(seen))
     manifests = seen.manifests
     decided = (
         manifests is not None
         and manifests.stage is Stage.WHOLE
         and manifests.head_sha == pull_request.head_sha
         and manifests.mode is mode
+        and manifests.grant == seen.grant
     )
     in_git = decided and seen.pushed
     unwritten = ("WritingToGit", seen.git_problem)
     yield _Rung("Pushed", Phase.PROVISIONING, None if in_git else unwritten)
     application = seen.application
     if application is None or manifests is None or application.digest != manifests.digest:
-        yield _Rung("Applied", Phase.PROVISIONING, ("WaitingForArgoCD", ""))
+        said = "; ".join(seen.root.problems) if seen.root else ""
+        yield _Rung("Applied", Phase.PROVISIONING, ("WaitingForArgoCD", said))
         return
     yield _Rung("Applied", Phase.PROVISIONING)
-    yield _Rung("Synced", Phase.DEPLOYING, _not_synced(application))
+    yield _Rung("Synced", Phase.DEPLOYING, _not_synced(application, seen.migration_log))
     if mode is Mode.ASLEEP:
         return
     image = seen.image if seen.needs_image else None
@@ -188,7 +192,16 @@ def _rungs(pull_request: PullRequest, seen: Observation, mode: Mode) -> Iterator
     yield _Rung("Answering", Phase.DEPLOYING, None if result and result.answered else silent)
 
 
-def _not_synced(application: Application) -> tuple[str, str] | None:
+def _no_database(seen: Observation) -> tuple[str, str] | None:
+    if seen.grant is not None:
+        return None
+    trouble = seen.trouble
+    return (trouble.reason, trouble.message) if trouble else ("CreatingDatabase", "")
+
+
+def _not_synced(application: Application, migration_log: str) -> tuple[str, str] | None:
+    if migration_log:
+        return "MigrationFailed", migration_log
     if application.problems:
         return "Refused", "; ".join(application.problems)
     if application.operation_phase in {"Failed", "Error"}:
@@ -207,7 +220,7 @@ def _not_healthy(application: Application, image: Image | None) -> tuple[str, st
     return None
 
 
-_FAILED_REASONS = {"Refused", "SyncFailed", "HealthDegraded"}
+_FAILED_REASONS = {"MigrationFailed", "Refused", "SyncFailed", "HealthDegraded"}
 
 
 def _wait_for(
@@ -223,16 +236,19 @@ def _wait_for(
     if late:
         so_far = f"not so after {allowed.total_seconds() / 60:g} min, still looking"
         message = f"{message}; {so_far}" if message else so_far
-    failed = late or reason in _FAILED_REASONS
-    polled = for_image or rung.condition == "Answering"
+    for_database = rung.condition == "DatabaseReady"
+    stalled = for_database and seen.trouble is not None and seen.trouble.is_stalled
+    failed = late or stalled or reason in _FAILED_REASONS
+    polled = for_image or for_database or rung.condition == "Answering"
     rests, nudge = _rests(rung, seen, now)
     return Plan(
         phase=Phase.DEGRADED if failed and not for_image else _shown(rung, seen, mode),
         reason=reason,
         message=message,
         facts=(*facts, Fact(type=rung.condition, status=False, reason=reason, message=message)),
-        stage=None if for_image else Stage.WHOLE,
+        stage=None if for_image or for_database else Stage.WHOLE,
         mode=mode,
+        bring_database=for_database,
         probe=rung.condition == "Answering",
         failed=failed,
         refresh=nudge,

@@ -10,10 +10,19 @@ from datetime import datetime
 from threading import Event
 from typing import Protocol
 
+from previews.domain.database import (
+    Credential,
+    Database,
+    DatabaseLimits,
+    Login,
+    Secret,
+    Template,
+)
 from previews.domain.inventory import OwnedObject
 from previews.domain.lifetime import Wishes
 from previews.domain.preview import (
     Application,
+    Grant,
     HeadSha,
     Image,
     Manifests,
@@ -50,6 +59,14 @@ class Forge(Protocol):
 
     def ensure_comment(self, repository: str, number: int, *, marker: str, body: str) -> None:
         """Create or update our one comment, found by `marker` and its author; write nothing if it reads so already."""
+        ...
+
+    def list_files(self, repository: str, head_sha: HeadSha, folder: str) -> Mapping[str, str]:
+        """Git's blob id of every file below a folder at a commit, by path from the repository's root.
+
+        Empty if that commit has no such folder. A list that cannot be proven complete, or a commit that the forge does
+        not know, raises TransientError.
+        """
         ...
 
     def check(self) -> None:
@@ -157,6 +174,13 @@ class Cluster(Protocol):
         """
         ...
 
+    def job_log(self, namespace: str, lines: int) -> str:
+        """The last lines that the newest failed pod of a namespace's migrations wrote, with no password in them.
+
+        Empty if none failed, or it wrote nothing.
+        """
+        ...
+
 
 class Registry(Protocol):
     def find_image(self, repository: str, tag: str) -> Image | None:
@@ -181,6 +205,103 @@ class Traffic(Protocol):
         ...
 
 
+class DatabaseServer(Protocol):
+    """One database server. Each preview has a database there and a login role, both of `naming.database_name`.
+
+    Whatever bears such a name without our mark is somebody else's: it is shown with `key=None`, and refused with
+    StalledError("DatabaseNotOurs").
+    """
+
+    def find(self, key: PreviewKey) -> Database | None:
+        """Read now: what there is of a preview's role and database; None when there is neither."""
+        ...
+
+    def list_databases(self) -> list[Database]:
+        """Everything that carries our instance's mark, read now and complete."""
+        ...
+
+    def create(
+        self,
+        key: PreviewKey,
+        template: str,
+        limits: DatabaseLimits,
+        *,
+        incarnation: str,
+        at: datetime,
+    ) -> None:
+        """Make role and database, or finish what is half made. Nobody can log in before `set_credential`.
+
+        Finds its own earlier work: one that is ready stays as it is, with its incarnation. Calls for one template take
+        turns: the caller sees to that.
+        """
+        ...
+
+    def set_credential(self, key: PreviewKey, credential: Credential) -> None:
+        """Give the role this password, and say which one it is, in one transaction."""
+        ...
+
+    def note_migrated(self, key: PreviewKey, head_sha: HeadSha) -> None:
+        """Keep with the database which commit's migrations ran in it."""
+        ...
+
+    def drop(self, key: PreviewKey) -> None:
+        """Drop database and role, with every session. Nothing happens if there is neither.
+
+        Raises StalledError("DatabaseInUse") with the server's own words for what no force ends: a prepared
+        transaction, a replication slot, a subscription.
+        """
+        ...
+
+    def login(self, key: PreviewKey, password: str) -> Login:
+        """How a preview's application reaches its database."""
+        ...
+
+    def size_bytes(self, key: PreviewKey) -> int:
+        """What the database takes up on disk, read now."""
+        ...
+
+    def templates(self) -> list[Template]:
+        """The golden templates of our instance."""
+        ...
+
+    def fill_pool(self, template: str, wanted: int, *, at: datetime) -> bool:
+        """Make one more clone of the template's present build, unless `wanted` of them stand ready.
+
+        Says whether it made one. Clones of an older build are dropped.
+        """
+        ...
+
+    def check(self) -> None:
+        """Whether the server can be asked, and keeps previews apart. Raises PreviewsError with what to change."""
+        ...
+
+
+class SecretDelivery(Protocol):
+    """Brings secrets to previews, in one way of `SecretKind`."""
+
+    def deliver(self, secret: Secret) -> str:
+        """Have the secret reach its namespace. Comes back with the manifest for Git; empty if none is needed.
+
+        May happen twice. What is sealed twice never has the same bytes: whoever has a manifest keeps it.
+        """
+        ...
+
+    def credential_of(self, key: PreviewKey, namespace: str, name: str, manifest: str) -> str:
+        """The id of the secret that is under way or there; empty if there is none, or it has to be delivered anew.
+
+        `manifest` is what is in Git; empty if nothing is.
+        """
+        ...
+
+    def problem(self, namespace: str, name: str) -> str:
+        """Why the secret has not reached its namespace, in the words of whoever should see to that; empty if it has."""
+        ...
+
+    def withdraw(self, key: PreviewKey, name: str) -> None:
+        """Take away what lies outside Git and the namespace. Nothing happens if there is nothing."""
+        ...
+
+
 class Renderer(Protocol):
     """Desired files, as pure functions of the configuration and the pull request. Same input, same bytes."""
 
@@ -192,8 +313,9 @@ class Renderer(Protocol):
         mode: Mode = Mode.AWAKE,
         redeployed_at: str = "",
         annotations: Mapping[str, str] | None = None,
+        grant: Grant | None = None,
     ) -> Manifests:
-        """The files of a whole preview."""
+        """The files of a whole preview; of its database's secret too, if `grant` says so."""
         ...
 
     def read_annotations(self, namespace_file: str) -> Mapping[str, str]:

@@ -95,6 +95,22 @@ class Mode(StrEnum):
     ASLEEP = "Asleep"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A database that is ready, and the secret that opens it, as the preview's manifests name them."""
+
+    server: str
+    incarnation: str
+    credential: str
+    since: datetime
+    """When that password was set; what was asked for later is still to be done."""
+    secret_kind: str
+    """One of `database.SecretKind`: how the secret got to the preview, and has to be taken back."""
+    secret_name: str
+    secret_file: str = field(default="", repr=False)
+    """The manifest that brings the secret; empty if none does. Nothing in it can be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manifests:
     """The files of one preview, by path below the preview's folder, and the digest that they carry."""
@@ -110,6 +126,8 @@ class Manifests:
     """When somebody last asked for a new rollout."""
     annotations: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What they say of the preview's lifetime. No part of the digest: to pin a preview deploys nothing."""
+    grant: Grant | None = None
+    """The database that they name, and the secret that opens it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from previews.domain.caps import Caps
+from previews.domain.database import DatabasePolicy
 from previews.domain.lifetime import LifetimePolicy
 from previews.domain.naming import Names, fill, names_of
 from previews.domain.preview import HeadSha, PreviewKey
+
+DATABASE_PARAMETERS: Mapping[str, str] = {
+    "database.secret": "{secret}",
+    "database.credential": "{credential}",
+    "database.incarnation": "{incarnation}",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +31,8 @@ class Helm:
     """What makes the chart run no pod, as Helm's `--set` reads it."""
     hide_parameters: Mapping[str, str] = field(default_factory=lambda: {"ingress.enabled": "false"})
     """What makes the chart claim no host."""
+    database_parameters: Mapping[str, str] = field(default_factory=lambda: DATABASE_PARAMETERS)
+    """What tells the chart of a database; values are patterns with {secret}, {credential}, {incarnation}."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +54,7 @@ class Project:
     """What the probe asks for, below the address."""
     lifetime: LifetimePolicy = field(default_factory=LifetimePolicy)
     caps: Caps = field(default_factory=Caps)
+    database: DatabasePolicy | None = None
 
     def names(self, number: int) -> Names:
         return names_of(PreviewKey(self.name, number), host_pattern=self.host_pattern)

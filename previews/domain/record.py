@@ -7,6 +7,7 @@ from enum import StrEnum
 from previews.domain.lifetime import Expiry, Facts
 from previews.domain.preview import (
     Condition,
+    Grant,
     HeadSha,
     Manifests,
     Phase,
@@ -74,6 +75,12 @@ class PreviewRecord:
     """What should be in Git. None until it is decided for the first time: then what is in Git stays as it is."""
     manifests_since: datetime | None = None
     """When it was last decided to deploy something else: what waiting for the deployment is counted from."""
+    grant: Grant | None = None
+    """The database that was made ready last, and the secret that opens it."""
+    edited_migrations: str = ""
+    """What somebody changed of the migrations after they ran, and what to do about it."""
+    storage_warning: str = ""
+    """What there is to say of its database's size."""
     is_rewritten: bool = False
     """Whether they changed for the configuration's or a template's sake alone, and are not proven good yet."""
     removal: Removal | None = None

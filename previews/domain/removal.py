@@ -72,6 +72,7 @@ def is_gone(seen: Observation) -> bool:
         or seen.app_project_exists
         or seen.files_in_git
         or seen.files_in_use
+        or seen.database_left
     )
 
 
@@ -108,6 +109,9 @@ def remove(leaving: Departure, seen: Observation) -> Plan:
                 LOOK_AGAIN_SECONDS if application is None else LOOK_AGAIN_SLOWLY_SECONDS
             ),
         )
+    others = namespace or seen.app_project_exists or seen.files_in_git | seen.files_in_use
+    if seen.database_left and not others:
+        return _drop_database(leaving, seen, facts)
     return Plan(
         phase=Phase.REMOVING,
         reason="RemovingTheNamespace",
@@ -118,6 +122,21 @@ def remove(leaving: Departure, seen: Observation) -> Plan:
         look_again_after_seconds=(
             LOOK_AGAIN_SECONDS if namespace is None else LOOK_AGAIN_SLOWLY_SECONDS
         ),
+    )
+
+
+def _drop_database(leaving: Departure, seen: Observation, facts: tuple[Fact, ...]) -> Plan:
+    """Last of all: nothing that could use it is there any more."""
+    trouble = seen.trouble
+    return Plan(
+        phase=Phase.REMOVING,
+        reason=trouble.reason if trouble else "DroppingTheDatabase",
+        message=_joined(leaving.message, (trouble.message,) if trouble else ()),
+        facts=(*facts, Fact(type="DatabaseGone", status=False, reason="Observed")),
+        stage=Stage.NOTHING,
+        drop_database=True,
+        failed=trouble is not None and trouble.is_stalled,
+        look_again_after_seconds=LOOK_AGAIN_SLOWLY_SECONDS if trouble else LOOK_AGAIN_SECONDS,
     )
 
 
@@ -138,7 +157,11 @@ def _gone(leaving: Departure, seen: Observation, facts: tuple[Fact, ...]) -> Pla
     return Plan(
         phase=Phase.REMOVED,
         reason="NothingLeft",
-        message="Application, namespace, AppProject and files in Git are gone",
+        message=(
+            "Application, namespace, AppProject and files in Git are gone"
+            if seen.database_left is None
+            else "Application, namespace, AppProject, files in Git, database and role are gone"
+        ),
         facts=(*facts, Fact(type="Removed", status=True, reason="NothingLeft")),
         stage=Stage.NOTHING,
     )

@@ -5,7 +5,7 @@ the command line, the waiting page and the manager itself all come through here.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
@@ -33,12 +33,14 @@ class Actions:
         effects: Effects,
         clock: Clock,
         policies: Mapping[str, LifetimePolicy],
+        with_databases: Collection[str] = (),
         enqueue: Callable[[Iterable[PreviewKey]], None],
     ) -> None:
         self._store = store
         self._effects = effects
         self._clock = clock
         self._policies = policies
+        self._with_databases = with_databases
         self._enqueue = enqueue
         self._lock = threading.Lock()
 
@@ -131,6 +133,34 @@ class Actions:
             return (replace(wishes, redeploy=said), "") if said else None
 
         self._keep(key, "Redeploy", actor, redeploy)
+
+    def reset_database(self, key: PreviewKey, *, actor: str) -> None:
+        """Have its database made anew from the template: what is in it is lost."""
+        self._with_database(key)
+
+        def reset(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
+            said = _said(wishes, wishes.reset, actor, now)
+            return (replace(wishes, reset=said), "") if said else None
+
+        self._keep(key, "ResetDatabase", actor, reset)
+
+    def rotate_password(self, key: PreviewKey, *, actor: str) -> None:
+        """Have its database get a new password, and its pods with it."""
+        self._with_database(key)
+
+        def rotate(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
+            said = _said(wishes, wishes.rotation, actor, now)
+            return (replace(wishes, rotation=said), "") if said else None
+
+        self._keep(key, "RotatePassword", actor, rotate)
+
+    def _with_database(self, key: PreviewKey) -> None:
+        _, record, _ = self._open(key)
+        _refuse_if_ended(record, "it has no database")
+        if key.project not in self._with_databases:
+            raise ActionRefusedError(
+                "NoDatabase", f"the previews of project {key.project} have no database of their own"
+            )
 
     def remove(self, key: PreviewKey, *, actor: str) -> None:
         """Take it away until a push, or until somebody wants it back.

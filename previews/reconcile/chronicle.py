@@ -32,11 +32,19 @@ def removal_of(
         ("Namespace", names.namespace, seen.namespace is not None),
         ("AppProject", names.app_project, not is_gone(seen) and _may_have_project(seen)),
         ("Files in Git", names.folder, bool(seen.files_in_git | seen.files_in_use)),
+        *_of_database(seen, names),
     ):
         if not is_left and (kind, name) not in there:
             gone[Gone(kind, name, now)] = None
     finished = now if is_gone(seen) else None
     return replace(known, gone=tuple(gone), finished_at=finished)
+
+
+def _of_database(seen: Observation, names: Names) -> list[tuple[str, str, bool]]:
+    """Nothing for a preview that never had one."""
+    if seen.database_left is None:
+        return []
+    return [("Database and role", names.database, seen.database_left)]
 
 
 def _may_have_project(seen: Observation) -> bool:

@@ -39,6 +39,7 @@ from previews.domain.preview import PreviewKey
 from previews.domain.project import Project
 from previews.errors import PreviewsError, StalledError, TransientError
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.server_watch import ServerWatch
 
 ASKED_MAX = 200
 """Pull requests that one sweep asks the forge about: forges count requests by the hour."""
@@ -79,6 +80,7 @@ class Collector:
         forge: Forge,
         store: Store,
         cluster: Cluster,
+        servers: ServerWatch,
         writer: Branch,
         effects: Effects,
         clock: Clock,
@@ -89,6 +91,7 @@ class Collector:
         self._forge = forge
         self._store = store
         self._cluster = cluster
+        self._servers = servers
         self._writer = writer
         self._effects = effects
         self._clock = clock
@@ -190,7 +193,8 @@ class Collector:
         if problem := self._cluster.problem():
             # Which commits Argo CD works from is known from the watch.
             raise TransientError("ClusterUnreachable", problem)
-        things, memories = self._cluster.owned_objects(), self._memories()
+        things = self._cluster.owned_objects() + self._servers.owned_objects()
+        memories = self._memories()
         keys, shards = self._read_git()
         problems: list[TransientError] = []
         asked = suspects(things, projects=self._projects, keys_in_git=keys)[:ASKED_MAX]
@@ -286,6 +290,8 @@ class Collector:
         if owned.kind is Kind.ROOT_FILE:
             self._writer.drop_shards([owned.shard])
             return True
+        if owned.kind is Kind.DATABASE:
+            return self._servers.drop_object(owned, self._effects)
         return self._effects.perform(
             Effect.COLLECT,
             f"{owned.kind} {owned.name}",

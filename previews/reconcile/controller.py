@@ -1,6 +1,7 @@
 """Gives the loop its threads: starts them in order, and stops them in the reverse order."""
 
 import threading
+from collections.abc import Callable
 
 import structlog
 
@@ -21,7 +22,12 @@ _log = structlog.get_logger("previews.controller")
 class Controller:
     """The running loop of one manager."""
 
-    def __init__(self, loop: Loop, cluster: Cluster) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        cluster: Cluster,
+        refresh_templates: Callable[[threading.Event], None] | None = None,
+    ) -> None:
         self._loop = loop
         self._cluster = cluster
         self._stop = threading.Event()
@@ -30,6 +36,18 @@ class Controller:
         self._resync = threading.Thread(target=self._compare, name="resync", daemon=True)
         self._collector = threading.Thread(
             target=loop.collector.run, args=(self._stop,), name="collector", daemon=True
+        )
+        self._servers = threading.Thread(
+            target=loop.servers.run,
+            args=(self._stop, loop.storage.look),
+            name="databases",
+            daemon=True,
+        )
+        self._warm_pool = threading.Thread(
+            target=loop.warm_pool.run, args=(self._stop,), name="warm-pool", daemon=True
+        )
+        self._templates = threading.Thread(
+            target=refresh_templates or _nothing, args=(self._stop,), name="templates", daemon=True
         )
         self._traffic = threading.Thread(target=self._follow_traffic, name="traffic", daemon=True)
 
@@ -41,6 +59,9 @@ class Controller:
         self._watch.start()
         self._resync.start()
         self._collector.start()
+        self._servers.start()
+        self._warm_pool.start()
+        self._templates.start()
         self._traffic.start()
 
     def stop(self) -> None:
@@ -50,7 +71,14 @@ class Controller:
         self._loop.writer.stop()
         self._writer.join(STOP_SECONDS)
         self._loop.publishers.stop(STOP_SECONDS)
-        for thread in (self._watch, self._resync, self._collector, self._traffic):
+        for thread in (
+            self._watch,
+            self._resync,
+            self._collector,
+            self._servers,
+            self._warm_pool,
+            self._traffic,
+        ):
             thread.join(STOP_SECONDS)
 
     def _compare(self) -> None:
@@ -70,3 +98,7 @@ class Controller:
 
     def _follow_cluster(self) -> None:
         self._cluster.watch(self._loop.keys.add, self._stop)
+
+
+def _nothing(_stop: threading.Event) -> None:
+    """There is no template to build."""

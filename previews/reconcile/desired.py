@@ -59,6 +59,7 @@ class Desired:
             and known.head_sha == pull_request.head_sha
             and known.mode is mode
             and known.redeployed_at == redeployed_at
+            and known.grant == seen.grant
         )
         with self._lock:
             rendered = key in self._rendered
@@ -70,6 +71,7 @@ class Desired:
                 mode=mode,
                 redeployed_at=redeployed_at,
                 annotations=outlook.annotations,
+                grant=seen.grant,
             )
             is_rewrite = (
                 not rendered
@@ -90,6 +92,7 @@ class Desired:
             known.stage is Stage.WHOLE
             and known.head_sha == wanted.head_sha
             and known.redeployed_at == wanted.redeployed_at
+            and known.grant == wanted.grant
             and wanted.mode in {known.mode, Mode.ASLEEP}
         )
         if not unasked or known.mode is wanted.mode:
@@ -100,6 +103,7 @@ class Desired:
             mode=known.mode,
             redeployed_at=known.redeployed_at,
             annotations=known.annotations,
+            grant=known.grant,
         )
         return as_before.digest != known.digest
 
@@ -144,6 +148,27 @@ class Desired:
             author = record.pull_request.author if record.pull_request else ""
             self._tell(key, record.manifests, author)
         return record
+
+    def keep(self, record: PreviewRecord, seen: Observation) -> None:
+        """Have the writer guard what a former process decided, where nothing is to change now.
+
+        A store of yesterday may not overwrite Git. So Git must hold exactly that or, where files of it are missing,
+        nothing else, while Argo CD still deploys just that.
+        """
+        key, known = record.key, record.manifests
+        with self._lock:
+            if known is None or known.stage is not Stage.WHOLE or key in self._told:
+                return
+        wanted = {name: self._writer.blob_id(text) for name, text in known.files.items()}
+        there = self._writer.files_in_git(key)
+        application = seen.application
+        stands = (
+            application is not None
+            and not application.deleting
+            and (application.owner, application.digest) == (key, known.digest)
+        )
+        if there == wanted or (stands and there.items() <= wanted.items()):
+            self._tell(key, known, record.pull_request.author if record.pull_request else "")
 
     def _namespace_file(self, key: PreviewKey, known: Manifests | None) -> str | None:
         """As we know it, or as it stands in Git if that is one: no manifest would stop everything in its shard."""

@@ -4,7 +4,9 @@ So there is one place that logs effects, and one where a test can end the proces
 before anything was recorded. An effect must find its own earlier work: it may always happen twice.
 """
 
-from collections.abc import Callable
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
@@ -29,6 +31,13 @@ class Effect(StrEnum):
     REFRESH_APPLICATION = "argocd.refresh"
     END_OPERATION = "argocd.end_operation"
     COLLECT = "cluster.delete"
+    CREATE_DATABASE = "database.create"
+    SET_CREDENTIAL = "database.credential"
+    NOTE_MIGRATED = "database.note"
+    FILL_POOL = "database.fill_pool"
+    DROP_DATABASE = "database.drop"
+    DELIVER_SECRET = "secret.deliver"  # noqa: S105 - the name of an effect
+    WITHDRAW_SECRET = "secret.withdraw"  # noqa: S105 - the name of an effect
     SET_STATUS = "forge.set_status"
     ENSURE_COMMENT = "forge.ensure_comment"
 
@@ -53,14 +62,31 @@ class LoggingWitness:
 
 
 class Effects:
-    """Performs effects. One for the whole process."""
+    """Performs effects, and counts them. One for the whole process."""
 
     def __init__(self, witness: Witness) -> None:
         self._witness = witness
+        self._lock = threading.Lock()
+        self._performed: Counter[Effect] = Counter()
+        self._failed: Counter[Effect] = Counter()
 
     def perform(self, effect: Effect, subject: object, action: Callable[[], T]) -> T:
         """Carry `action` out. `subject` says to what, for logs and faults."""
         self._witness.before(effect, str(subject))
-        result = action()
+        try:
+            result = action()
+        except Exception:
+            self._count(self._failed, effect)
+            raise
+        self._count(self._performed, effect)
         self._witness.after(effect, str(subject))
         return result
+
+    def counts(self) -> Mapping[str, tuple[int, int]]:
+        """How often each was performed, and how often it failed, since the start."""
+        with self._lock:
+            return {effect: (self._performed[effect], self._failed[effect]) for effect in Effect}
+
+    def _count(self, counter: Counter[Effect], effect: Effect) -> None:
+        with self._lock:
+            counter[effect] += 1

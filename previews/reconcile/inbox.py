@@ -66,6 +66,10 @@ class Inbox:
         self._queue.put(None)
         self._thread.join()
 
+    def __len__(self) -> int:
+        """How many deliveries wait to be stored."""
+        return self._queue.qsize()
+
     def submit(self, delivery: Delivery, keys: Sequence[PreviewKey]) -> Future[bool]:
         """The future says whether the delivery was new, or raises what kept it from being stored."""
         waiting = _Waiting(delivery, keys)

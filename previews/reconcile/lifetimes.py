@@ -14,14 +14,12 @@ from previews.domain.lifetime import (
     LifetimePolicy,
     Said,
     Wishes,
-    annotations_of,
     end_of,
     expiry_of,
-    facts_from,
     last_use,
     sleep_of,
-    wishes_from,
 )
+from previews.domain.lifetime_annotations import annotations_of, facts_from, wishes_from
 from previews.domain.observation import NAMESPACE_FILE
 from previews.domain.ports import Clock, Renderer, Store
 from previews.domain.preview import Mode, PreviewKey, PullRequest, Stage

@@ -3,23 +3,28 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from previews.domain.brake import BrakeLimits, BrakeState
 from previews.domain.caps import Caps, Holder
+from previews.domain.database import Provider, SecretKind
 from previews.domain.inventory import Limits
+from previews.domain.labels import ownership
 from previews.domain.naming import names_of
 from previews.domain.observation import Deadlines
 from previews.domain.ports import (
     Clock,
     Cluster,
+    DatabaseServer,
     Forge,
     GitOpsRepository,
     Prober,
     Registry,
     Renderer,
+    SecretDelivery,
     Store,
     Traffic,
 )
@@ -32,15 +37,20 @@ from previews.reconcile.activity import ActivityWatch
 from previews.reconcile.admission import Admission
 from previews.reconcile.brake import Brake
 from previews.reconcile.collector import Collector
+from previews.reconcile.databases import Databases
 from previews.reconcile.effects import Effects, Witness
 from previews.reconcile.gates import Gates
 from previews.reconcile.lifetimes import Lifetimes
+from previews.reconcile.migrations import Migrations
 from previews.reconcile.publisher import Publisher, PullRequestKey
 from previews.reconcile.queue import WorkQueue
 from previews.reconcile.recall import recall
 from previews.reconcile.reconciler import Reconciler
 from previews.reconcile.resync import Resync
 from previews.reconcile.rollout import Rollout
+from previews.reconcile.server_watch import ServerWatch
+from previews.reconcile.storage import StorageWatch
+from previews.reconcile.warm_pool import Pool, WarmPool
 from previews.reconcile.workers import Workers
 from previews.reconcile.writer import GitOpsWriter
 
@@ -62,6 +72,9 @@ class World:
     clock: Clock
     traffic: Traffic | None = None
     """None: requests are not counted, and nothing falls asleep for want of them."""
+    databases: Mapping[str, DatabaseServer] = field(default_factory=dict)
+    """By the name that the configuration gives them."""
+    deliveries: Mapping[SecretKind, SecretDelivery] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +93,8 @@ class Options:
     rewrites_at_most: int = 5
     collecting: Limits = field(default_factory=Limits)
     collect_seconds: float = 300.0
+    pools: Sequence[Pool] = ()
+    """Of clones that stand ready."""
     reconcile_threads: int = 8
     publish_threads: int = 2
 
@@ -122,6 +137,11 @@ class Loop:
             effects=effects,
             clock=world.clock,
             policies={name: project.lifetime for name, project in options.projects.items()},
+            with_databases={
+                name
+                for name, project in options.projects.items()
+                if project.database and project.database.provider is Provider.POSTGRES
+            },
             enqueue=self.enqueue,
         )
         self.gates = Gates(
@@ -139,6 +159,22 @@ class Loop:
             if world.traffic
             else None
         )
+        self.servers = ServerWatch(world.databases, self.enqueue)
+        databases = Databases(
+            self.servers,
+            world.deliveries,
+            ownership=partial(ownership, options.instance),
+            writer=self.writer,
+            effects=effects,
+            clock=world.clock,
+            enqueue=self.enqueue,
+        )
+        self.storage = StorageWatch(
+            {name: each.database for name, each in options.projects.items() if each.database},
+            self.servers,
+            self.enqueue,
+        )
+        self.warm_pool = WarmPool(options.pools, self.servers, effects, world.clock)
         lifetimes = Lifetimes(
             store=world.store,
             writer=self.writer,
@@ -160,6 +196,9 @@ class Loop:
             effects=effects,
             deadlines=options.deadlines,
             lifetimes=lifetimes,
+            databases=databases,
+            migrations=Migrations(self.servers, world.forge, effects),
+            storage=self.storage,
             gates=self.gates,
             look_again=lambda key, seconds: self.keys.add(key, after_seconds=seconds),
             tell=self._tell,
@@ -185,12 +224,14 @@ class Loop:
             confirm=self.reconciler.confirm,
             suspect=self.gates.brake.suspects,
             adopt=self._adopt,
+            elsewhere=self.servers.keys,
         )
         self.collector = Collector(
             projects=options.projects,
             forge=world.forge,
             store=world.store,
             cluster=world.cluster,
+            servers=self.servers,
             writer=self.writer,
             effects=effects,
             clock=world.clock,
@@ -277,6 +318,7 @@ class Loop:
             "forge": self.resync.problem(),
             "git": git.message if git else None,
             "cluster": self._world.cluster.problem(),
+            **({"databases": self.servers.problem()} if self._world.databases else {}),
         }
 
     def _url_of(self, record: PreviewRecord) -> str:

@@ -1,7 +1,12 @@
 """Looks at what there is of one preview, in Git, in the cluster and in its registry."""
 
 from previews.domain.naming import Names
-from previews.domain.observation import APPLICATION_FILE, NAMESPACE_FILE, Observation
+from previews.domain.observation import (
+    APPLICATION_FILE,
+    DATABASE_FILE,
+    NAMESPACE_FILE,
+    Observation,
+)
 from previews.domain.ports import Clock, Cluster, Registry
 from previews.domain.preview import (
     Application,
@@ -14,7 +19,11 @@ from previews.domain.preview import (
 )
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
+from previews.errors import PreviewsError
 from previews.reconcile.writer import GitOpsWriter
+
+MIGRATION_LINES = 5
+"""Of the log of a migration that failed: the last ones say why."""
 
 
 class Observer:
@@ -74,10 +83,11 @@ class Observer:
         """Whether Git has what they deploy. What they say of the lifetime may still be on its way."""
         if manifests.stage is not Stage.WHOLE:
             return self._writer.is_written(key, manifests)
-        application = manifests.files[APPLICATION_FILE]
         known = self._writer.files_in_git(key)
-        return NAMESPACE_FILE in known and known.get(APPLICATION_FILE) == self._writer.blob_id(
-            application
+        return NAMESPACE_FILE in known and all(
+            known.get(name) == self._writer.blob_id(manifests.files[name])
+            for name in (APPLICATION_FILE, DATABASE_FILE)
+            if name in manifests.files
         )
 
     def _read_cluster(
@@ -89,6 +99,20 @@ class Observer:
             application = application or self._cluster.fetch_application(names.application)
             namespace = namespace or self._cluster.fetch_namespace(names.namespace)
         return application, namespace
+
+    def migration_log(self, project: Project, seen: Observation) -> str:
+        """What a migration said that failed; read only while a sync of a preview with a database has failed."""
+        application = seen.application
+        if project.database is None or application is None:
+            return ""
+        if application.operation_phase not in {"Failed", "Error"}:
+            return ""
+        namespace = project.names(seen.key.number).namespace
+        try:
+            return self._cluster.job_log(namespace, MIGRATION_LINES)
+        except PreviewsError:
+            # That the sync failed is known without it.
+            return ""
 
     def find_image(
         self, project: Project, record: PreviewRecord, pull_request: PullRequest

@@ -115,6 +115,12 @@ class WorkQueue(Generic[K]):
             self._closed = True
             self._changed.notify_all()
 
+    def due(self) -> int:
+        """How many keys a thread could take at this moment: what is due later, or in work, does not wait for one."""
+        now = self._monotonic()
+        with self._changed:
+            return sum(at <= now and key not in self._in_work for key, at in self._due.items())
+
     def __len__(self) -> int:
         with self._changed:
             return len(self._due) + len(self._in_work)

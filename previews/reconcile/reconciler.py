@@ -8,16 +8,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 from typing import Protocol
 
 import structlog
 
-from previews.domain.lifetime import EndCause
+from previews.domain.lifetime import EndCause, Wishes
 from previews.domain.naming import Names, names_of
 from previews.domain.observation import (
-    NUDGE_AFTER_SECONDS,
     Deadlines,
     Fact,
     Observation,
@@ -37,12 +35,16 @@ from previews.domain.record import HistoryEntry, PreviewRecord
 from previews.domain.removal import Departure, departure, drained, is_there
 from previews.errors import PreviewsError, StalledError
 from previews.reconcile.chronicle import history_of, removal_of
+from previews.reconcile.databases import Databases
 from previews.reconcile.desired import Desired
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.gates import Gates
 from previews.reconcile.lifetimes import Lifetimes, Outlook
+from previews.reconcile.migrations import Migrations
+from previews.reconcile.nudges import Nudges
 from previews.reconcile.observer import Observer
 from previews.reconcile.publisher import PullRequestKey
+from previews.reconcile.storage import StorageWatch
 from previews.reconcile.writer import GitOpsWriter
 
 _PASSES_MAX = 5
@@ -78,6 +80,9 @@ class Reconciler:
         effects: Effects,
         deadlines: Deadlines,
         lifetimes: Lifetimes,
+        databases: Databases,
+        migrations: Migrations,
+        storage: StorageWatch,
         gates: Gates,
         look_again: Callable[[PreviewKey, float], None],
         tell: Tell,
@@ -85,13 +90,15 @@ class Reconciler:
     ) -> None:
         self._projects = projects
         self._forge = forge
-        self._cluster = cluster
         self._prober = prober
         self._store = store
         self._clock = clock
         self._effects = effects
         self._deadlines = deadlines
         self._lifetimes = lifetimes
+        self._databases = databases
+        self._migrations = migrations
+        self._storage = storage
         self._gates = gates
         self._observer = Observer(cluster=cluster, registry=registry, writer=writer, clock=clock)
         self._desired = Desired(
@@ -101,12 +108,12 @@ class Reconciler:
             rollout=gates.rollout,
             save=self._save,
         )
+        self._nudges = Nudges(cluster, effects, clock)
         self._look_again = look_again
         self._tell = tell
         self._evict = evict
         self._lock = threading.Lock()
         self._read: set[PreviewKey] = set()
-        self._nudged: dict[str, datetime] = {}
         self.probes_sent: Counter[PreviewKey] = Counter()
         """Our own requests, which are nobody's visit."""
 
@@ -136,12 +143,13 @@ class Reconciler:
                 outlook = self._lifetimes.look(
                     project.lifetime, record, pull_request, is_coming=True
                 )
-            record = self._apply(record, pull_request, seen, outlook, decision)
+            record = self._apply(project, record, pull_request, seen, outlook, decision)
             if decision.probe and not probed:
                 record, probed = self._probe(project, record), True
             if record == before:
                 break
-        record = self._settle(record, decision)
+        record = self._migrations.judge(project, self._settle(record, decision))
+        record = replace(record, storage_warning=self._storage.warning(key))
         self._record(stored, record)
         if seen.place is not None and seen.place.to_evict is not None:
             self._evict(seen.place.to_evict, f"{key} needed its place")
@@ -177,12 +185,13 @@ class Reconciler:
         names = names_of(key, host_pattern="")
         for _ in range(_PASSES_MAX):
             seen = self._observer.traces(names, record, goes=True)
+            seen = self._databases.observe(None, record, Wishes(), seen, goes=True)
             decision = plan_removal(leaving, seen)
             before = record = self._note(record, leaving, seen, names, decision)
             if decision.stage is not None:
                 record = self._desired.want_less(record, decision.stage)
-            self._end_operation(seen, decision)
-            self._nudge(seen, decision)
+            record = self._databases.work(None, record, Wishes(), seen, decision)
+            self._nudges.carry_out(seen, decision)
             if record == before:
                 break
         self._record(stored, record)
@@ -193,6 +202,7 @@ class Reconciler:
         """Keep an error with the preview that it is about, where people look for it."""
         self._gates.admission.gives_up(key)
         self._gates.brake.cannot_go(key)
+        self._databases.line.leave(key)
         stored = self._store.load(key)
         if stored is None:
             return
@@ -244,10 +254,15 @@ class Reconciler:
             image=None if leaving else self._observer.find_image(project, record, pull_request),
             sleep=None if self._desired.is_held_back(record.key) else outlook.sleep,
         )
+        seen = self._databases.observe(
+            project, record, outlook.wishes, seen, goes=leaving is not None
+        )
+        seen = replace(seen, migration_log=self._observer.migration_log(project, seen))
         return self._gates.ask(record, pull_request, leaving, outlook, seen)
 
-    def _apply(
+    def _apply(  # noqa: PLR0917 - everything that one pass is about
         self,
+        project: Project,
         record: PreviewRecord,
         pull_request: PullRequest,
         seen: Observation,
@@ -259,40 +274,15 @@ class Reconciler:
             record = self._desired.want(record, pull_request, seen, outlook, decision.mode)
         elif decision.stage is not None:
             record = self._desired.want_less(record, decision.stage)
-        self._end_operation(seen, decision)
-        self._nudge(seen, decision)
+        else:
+            self._desired.keep(record, seen)
+        brought = self._databases.work(project, record, outlook.wishes, seen, decision)
+        if brought != record:
+            # Before Git names it.
+            self._save(brought)
+            record = brought
+        self._nudges.carry_out(seen, decision)
         return record
-
-    def _nudge(self, seen: Observation, decision: Plan) -> None:
-        """Have Argo CD look again at what it may have lost: the preview's Application, or the root before it."""
-        names = [seen.root.name] if decision.refresh_root and seen.root else []
-        if decision.refresh and seen.application is not None:
-            names.append(seen.application.name)
-        for name in names:
-            if not self._is_time_to_nudge(name):
-                continue
-            self._effects.perform(
-                Effect.REFRESH_APPLICATION, name, partial(self._cluster.refresh_application, name)
-            )
-
-    def _end_operation(self, seen: Observation, decision: Plan) -> None:
-        application = seen.application
-        if decision.end_operation and application is not None:
-            self._effects.perform(
-                Effect.END_OPERATION,
-                application.name,
-                lambda: self._cluster.end_operation(application),
-            )
-
-    def _is_time_to_nudge(self, name: str) -> bool:
-        """A root has many previews that wait for it."""
-        now = self._clock.now()
-        with self._lock:
-            last = self._nudged.get(name)
-            if last is not None and last <= now < last + timedelta(seconds=NUDGE_AFTER_SECONDS):
-                return False
-            self._nudged[name] = now
-            return True
 
     def _probe(self, project: Project, record: PreviewRecord) -> PreviewRecord:
         digest = record.manifests.digest if record.manifests else ""

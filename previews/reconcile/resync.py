@@ -6,7 +6,7 @@ listing is marked, and then read by itself before anything is decided.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -46,7 +46,9 @@ class Resync:
         confirm: Callable[[Iterable[PreviewKey]], None],
         suspect: Callable[[Iterable[PreviewKey], str], None],
         adopt: Callable[[Iterable[PreviewKey]], None],
+        elsewhere: Callable[[], set[PreviewKey]],
     ) -> None:
+        self._elsewhere = elsewhere
         self._projects = projects
         self._forge = forge
         self._store = store
@@ -60,6 +62,8 @@ class Resync:
         self._suspect = suspect
         self._adopt = adopt
         self._problems: dict[str, str] = {}
+        self.completed_at: datetime | None = None
+        """When everything was last read and compared."""
 
     def run(self, stop: threading.Event, after_first: Callable[[], None]) -> None:
         """Resync at once and then at each interval; sooner after one that failed.
@@ -109,7 +113,10 @@ class Resync:
                 for key, record in records.items()
                 if not _is_over(record) or key in (found or ())
             )
-        return found is not None and not self._problems.keys() - {BUG}
+        complete = found is not None and not self._problems.keys() - {BUG}
+        if complete:
+            self.completed_at = self._clock.now()
+        return complete
 
     def _resync_repository(
         self, repository: str, records: Mapping[PreviewKey, PreviewRecord]
@@ -158,12 +165,12 @@ class Resync:
         return changed, same
 
     def _inventory(self, records: Mapping[PreviewKey, PreviewRecord]) -> set[PreviewKey] | None:
-        """Previews that Git or the cluster has; None: it cannot be read.
+        """Previews that Git, the cluster or a database server has; None: it cannot be read.
 
         Those that the store does not know are marked: it was lost, or restored.
         """
         try:
-            found = self._writer.keys_in_git() | self._cluster.owned_keys()
+            found = self._writer.keys_in_git() | self._cluster.owned_keys() | self._elsewhere()
             unknown = [key for key in found if key not in records]
             self._adopt(unknown)
             self._mark(unknown)

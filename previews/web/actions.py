@@ -23,14 +23,11 @@ from previews.domain.lifetime import MANAGER, VISITOR
 from previews.domain.naming import NUMBER_DIGITS_MAX
 from previews.domain.preview import PreviewKey
 from previews.web.refusals import OF_ACTIONS, OF_ONE_PREVIEW
+from previews.web.sweep_views import BrakeView, Inventory, SweepView, ThingView
 from previews.web.views import (
-    BrakeView,
-    Inventory,
     Keys,
     Previews,
     PreviewView,
-    SweepView,
-    ThingView,
 )
 
 ACTOR_LENGTH_MAX = 80
@@ -52,6 +49,10 @@ class Actions(Protocol):
     def wake(self, key: PreviewKey, *, actor: str) -> None: ...
 
     def redeploy(self, key: PreviewKey, *, actor: str) -> None: ...
+
+    def reset_database(self, key: PreviewKey, *, actor: str) -> None: ...
+
+    def rotate_password(self, key: PreviewKey, *, actor: str) -> None: ...
 
     def remove(self, key: PreviewKey, *, actor: str) -> None: ...
 
@@ -185,6 +186,12 @@ def _add_wishes(router: APIRouter, previews: Previews, actions: Actions) -> None
     add("sleep", actions.sleep, "Put a preview to sleep until somebody uses it.")
     add("wake", actions.wake, "Wake a preview up, or bring it back if it had ended.")
     add("redeploy", actions.redeploy, "Have a preview's pods made anew, or bring it back.")
+    add(
+        "reset-database",
+        actions.reset_database,
+        "Have a preview's database made anew from its template; what is in it is lost.",
+    )
+    add("rotate-password", actions.rotate_password, "Give a preview's database a new password.")
     add("remove", actions.remove, "Take a preview away until a push, or until it is wanted back.")
 
 

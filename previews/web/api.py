@@ -1,7 +1,7 @@
 """What the manager says of itself and its previews: /livez, /readyz and, for whoever has the token, /api/v1."""
 
 import hmac
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
@@ -50,6 +50,7 @@ def api_router(
     token: Callable[[], str] | None,
     previews: Previews,
     desk: Desk,
+    more: Sequence[APIRouter] = (),
 ) -> APIRouter:
     """All routes but the door's.
 
@@ -58,18 +59,25 @@ def api_router(
     """
     router = health_router(readiness)
     if token is not None:
-        guarded = APIRouter(
-            prefix="/api/v1",
-            route_class=_guarded_by(token),
-            # The route class lets nobody in; the dependency tells whoever reads the description.
-            dependencies=[Depends(HTTPBearer(auto_error=False))],
-            responses=OF_THE_API,
-            max_body_size=BODY_LIMIT_BYTES,
-        )
+        guarded = guarded_router(token, prefix="/api/v1")
         _add_previews(guarded, previews)
         add_actions(guarded, previews, desk)
+        for each in more:
+            guarded.include_router(each)
         router.include_router(guarded)
     return router
+
+
+def guarded_router(token: Callable[[], str], *, prefix: str = "") -> APIRouter:
+    """Routes for whoever has the token, and for nobody else."""
+    return APIRouter(
+        prefix=prefix,
+        route_class=_guarded_by(token),
+        # The route class lets nobody in; the dependency tells whoever reads the description.
+        dependencies=[Depends(HTTPBearer(auto_error=False))],
+        responses=OF_THE_API,
+        max_body_size=BODY_LIMIT_BYTES,
+    )
 
 
 def _guarded_by(token: Callable[[], str]) -> type[APIRoute]:

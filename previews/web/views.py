@@ -7,11 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator
 
-from previews.domain.brake import BrakeState
 from previews.domain.caps import Place
-from previews.domain.inventory import Found, Sweep
 from previews.domain.lifetime import Expiry, Said, Until, Wishes
-from previews.domain.naming import Names
+from previews.domain.naming import Names, database_name
 from previews.domain.ports import Clock, Store
 from previews.domain.preview import Condition, Phase, PreviewKey, Stage
 from previews.domain.record import Gone, HistoryEntry, PreviewRecord, Removal
@@ -142,6 +140,32 @@ class RemovalView(BaseModel):
         )
 
 
+class DatabaseView(BaseModel):
+    """The database that a preview was given. Nothing here opens it."""
+
+    server: Text
+    name: str
+    incarnation: str
+    """Another one each time that it is made."""
+    password_since: AwareDatetime
+    warnings: list[Text]
+    """What its owner should know: migrations that were edited after they ran, its size."""
+
+    @classmethod
+    def of(cls, record: PreviewRecord) -> Self | None:
+        grant = record.grant
+        if grant is None or record.is_gone:
+            return None
+        said = (record.edited_migrations, record.storage_warning)
+        return cls(
+            server=grant.server,
+            name=database_name(record.key),
+            incarnation=grant.incarnation,
+            password_since=grant.since,
+            warnings=[each for each in said if each],
+        )
+
+
 class PreviewView(BaseModel):
     """One preview. What is null is not so, not known yet, or belongs to a project that is no longer configured."""
 
@@ -166,6 +190,7 @@ class PreviewView(BaseModel):
     mode: str | None
     asleep: SleepView | None
     queue: QueueView | None
+    database: DatabaseView | None
     is_gone: bool
     removal: RemovalView | None
     """One that is under way."""
@@ -208,102 +233,6 @@ class Keys(BaseModel):
     @classmethod
     def of(cls, keys: Sequence[PreviewKey]) -> Self:
         return cls(previews=[str(key) for key in keys])
-
-
-class HeldView(BaseModel):
-    """A removal that the brake holds."""
-
-    preview: str
-    cause: Text
-
-
-class BrakeView(BaseModel):
-    """Whether removals that nobody asked for are held, and which."""
-
-    holds: bool
-    held: list[HeldView]
-    begun: int
-    allowed: int
-    window_seconds: float
-    rewrites_waiting: int
-    rewrites_failing: int
-
-    @classmethod
-    def of(cls, state: BrakeState) -> Self:
-        return cls(
-            holds=state.holds,
-            held=[HeldView(preview=str(key), cause=cause) for key, cause in state.held],
-            begun=state.begun,
-            allowed=state.allowed,
-            window_seconds=state.window_seconds,
-            rewrites_waiting=state.rewrites_waiting,
-            rewrites_failing=state.rewrites_failing,
-        )
-
-
-class ThingView(BaseModel):
-    """A thing that carries this manager's label, or lies in its folder in Git."""
-
-    kind: str
-    name: Text
-    preview: str | None
-    shard: str | None
-    created_at: AwareDatetime | None
-    verdict: str
-    cause: Text
-    orphan_since: AwareDatetime | None
-    waits: Text | None
-    """Why an orphan is not removed yet."""
-
-    @classmethod
-    def of(cls, found: Found) -> Self:
-        owned = found.owned
-        return cls(
-            kind=owned.kind,
-            name=owned.name,
-            preview=str(owned.owner) if owned.owner else None,
-            shard=owned.shard or None,
-            created_at=owned.created_at,
-            verdict=found.verdict,
-            cause=found.cause,
-            orphan_since=found.since,
-            waits=found.waits or None,
-        )
-
-
-class Inventory(BaseModel):
-    """Everything that is there of ours."""
-
-    things: list[ThingView]
-
-
-class SweepView(BaseModel):
-    """One look at everything, and what was done about it."""
-
-    at: AwareDatetime
-    actor: Text
-    dry_run: bool
-    orphans: list[ThingView]
-    planned: list[ThingView]
-    """What the sweep removes; with `dry_run`, what it would."""
-    removed: list[ThingView]
-    held: Text | None
-    needs_confirmation: bool
-    problems: list[Text]
-
-    @classmethod
-    def of(cls, sweep: Sweep) -> Self:
-        return cls(
-            at=sweep.at,
-            actor=sweep.actor,
-            dry_run=sweep.dry_run,
-            orphans=[ThingView.of(found) for found in sweep.orphans],
-            planned=[ThingView.of(found) for found in sweep.planned],
-            removed=[ThingView.of(found) for found in sweep.removed],
-            held=sweep.held or None,
-            needs_confirmation=sweep.needs_confirmation,
-            problems=list(sweep.problems),
-        )
 
 
 class Previews:
@@ -373,6 +302,7 @@ class Previews:
             mode=manifests.mode if manifests and manifests.stage is Stage.WHOLE else None,
             asleep=SleepView.of(facts.asleep) if facts and facts.asleep else None,
             queue=QueueView.of(place) if place else None,
+            database=DatabaseView.of(record),
             is_gone=record.is_gone,
             removal=None if is_over else removal,
             receipt=removal if is_over else None,

@@ -102,7 +102,8 @@ class WebhookDoor:
 
     `secrets` is asked again and again, so that one can be replaced while both are valid. `keys_of` names the previews
     at a pull request, whatever the case of the repository's letters, and none for a repository that is not
-    configured. A delivery is answered 2xx when the future of `submit` is done, and 503 when that failed.
+    configured. A delivery is answered 2xx when the future of `submit` is done, and 503 when that failed. `answered` is
+    told what is said of each.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class WebhookDoor:
         keys_of: KeysOf,
         submit: Submit,
         clock: Clock,
+        answered: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._ask_for_secrets = secrets
         self._body_limit_bytes = body_limit_bytes
@@ -121,6 +123,7 @@ class WebhookDoor:
         self._keys_of = keys_of
         self._submit = submit
         self._clock = clock
+        self._answered = answered
         self._unread_bytes = 0
         self._secrets: Sequence[bytes] = ()
         self._secrets_read_at = datetime.min.replace(tzinfo=UTC)
@@ -133,6 +136,7 @@ class WebhookDoor:
                 name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
             }
             answer = await self._take_in(headers, receive)
+        self._answered(answer.verdict)
         await answer.send(send)
 
     async def _take_in(self, headers: Mapping[str, str], receive: Receive) -> _Answer:

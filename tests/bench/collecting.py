@@ -23,6 +23,7 @@ from previews.domain.preview import HeadSha, Manifests, Phase, PreviewKey, PullR
 from previews.domain.record import PreviewRecord
 from previews.reconcile.collector import Collector
 from previews.reconcile.effects import Effects, LoggingWitness
+from previews.reconcile.server_watch import ServerWatch
 from tests.bench.collect import INSTANCE, ORPHANS, PREVIEWS, PROJECT
 from tests.bench.meter import MIB
 from tests.fakes.branch import FakeBranch
@@ -86,6 +87,7 @@ def _collector(
         forge=forge,
         store=store,
         cluster=cluster,
+        servers=ServerWatch({}, lambda _keys: None),
         writer=branch,
         effects=Effects(LoggingWitness()),
         clock=clock,

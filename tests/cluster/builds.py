@@ -124,5 +124,17 @@ BUILDS = {
             module="kustomize",
             programs={"kustomize": "sigs.k8s.io/kustomize/kustomize/v5"},
         ),
+        Build(
+            name="sealed-secrets",
+            version="v0.36.0",
+            module="sealed-secrets",
+            programs={
+                "kubeseal": "github.com/bitnami-labs/sealed-secrets/cmd/kubeseal",
+                "sealed-secrets-controller": "github.com/bitnami-labs/sealed-secrets/cmd/controller",
+            },
+            link_flags="-s -w -X main.VERSION=0.36.0",
+            copies={"chart": "helm/sealed-secrets"},
+            copied_from="github.com/bitnami-labs/sealed-secrets",
+        ),
     )
 }

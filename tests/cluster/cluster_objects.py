@@ -49,13 +49,21 @@ def apply_objects(layout: Layout, objects: list[dict[str, object]]) -> None:
 
 def kubectl(layout: Layout, *arguments: str, text: str | None = None) -> str:
     """What kubectl prints, as the cluster's administrator."""
-    ended = subprocess.run(
+    return run_program(
         [
             str(layout.bin / "kubectl"),
             f"--kubeconfig={layout.kubeconfig('admin')}",
             f"--cache-dir={layout.data}/kubectl-cache",
             *arguments,
         ],
+        text=text,
+    )
+
+
+def run_program(argv: list[str], *, text: str | None = None) -> str:
+    """What it prints. Raises StepError with what it complains of."""
+    ended = subprocess.run(
+        argv,
         input=text,
         stdin=subprocess.DEVNULL if text is None else None,
         capture_output=True,
@@ -63,7 +71,7 @@ def kubectl(layout: Layout, *arguments: str, text: str | None = None) -> str:
         check=False,
     )
     if ended.returncode:
-        raise StepError(f"kubectl {' '.join(arguments)} failed: {ended.stderr.strip()}")
+        raise StepError(f"{' '.join(argv)} failed: {ended.stderr.strip()}")
     return ended.stdout
 
 

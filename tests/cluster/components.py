@@ -23,6 +23,10 @@ from tests.cluster.layout import (
     REPO_SERVER_METRICS_PORT,
     REPO_SERVER_PORT,
     SCHEDULER_PORT,
+    SEALED_SECRETS,
+    SEALED_SECRETS_METRICS_PORT,
+    SEALED_SECRETS_NAMESPACE,
+    SEALED_SECRETS_PORT,
     SERVICE_SUBNET,
     TRAEFIK_PING_PORT,
     Layout,
@@ -30,6 +34,13 @@ from tests.cluster.layout import (
 from tests.cluster.processes import MARK, mark
 
 READY_SECONDS = 90.0  # on a machine that is busy building
+
+ACCOUNT_FOLDER = "/run/secrets/kubernetes.io/serviceaccount"
+# What is mounted is seen by the program alone, and ends with it. The rest of /run is hidden from it, and not missed.
+ENTER_WITH_ACCOUNT = (
+    f"mount -t tmpfs none /run && mkdir -p {ACCOUNT_FOLDER} "
+    f'&& cp "$1"/* {ACCOUNT_FOLDER} && shift && exec "$@"'
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ def components(layout: Layout, secrets: dict[str, str]) -> dict[str, Component]:
         *control_plane(layout, secrets),
         *argocd(layout),
         *edges(layout),
+        sealed_secrets(layout),
     )
     return {component.name: component for component in listed}
 
@@ -269,4 +281,30 @@ def edges(layout: Layout) -> tuple[Component, ...]:
             environment={"USER": "root"},
             is_ready=readiness.http(f"{GITEA_URL}/api/healthz"),
         ),
+    )
+
+
+def sealed_secrets(layout: Layout) -> Component:
+    """It takes itself for a pod, and looks for its ServiceAccount where a pod has it."""
+    return Component(
+        name="sealed-secrets-controller",
+        build="sealed-secrets",
+        needs=("pod network", "sealed-secrets objects"),
+        argv=(
+            *("unshare", "--mount", "--propagation=private", "--"),
+            *("sh", "-c", ENTER_WITH_ACCOUNT, SEALED_SECRETS, f"{layout.sealed_secrets_account}"),
+            f"{layout.bin}/sealed-secrets-controller",
+            # The API server's proxy refuses loopback addresses.
+            f"--listen-addr={NODE_IP}:{SEALED_SECRETS_PORT}",
+            f"--listen-metrics-addr={LOOPBACK}:{SEALED_SECRETS_METRICS_PORT}",
+            # The default limits make a queue of fifty previews.
+            "--kubeclient-qps=200",
+            "--kubeclient-burst=400",
+        ),
+        environment={
+            "KUBERNETES_SERVICE_HOST": LOOPBACK,
+            "KUBERNETES_SERVICE_PORT": str(API_PORT),
+            "POD_NAMESPACE": SEALED_SECRETS_NAMESPACE,
+        },
+        is_ready=readiness.http(f"http://{NODE_IP}:{SEALED_SECRETS_PORT}/v1/cert.pem"),
     )

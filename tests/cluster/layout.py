@@ -21,6 +21,8 @@ NODE_NAME = "previews-node"
 CGROUP = "previews-cluster"
 ARGOCD_NAMESPACE = "argocd"
 INGRESS_CLASS = "traefik"
+SEALED_SECRETS_NAMESPACE = "kube-system"
+SEALED_SECRETS = "sealed-secrets-controller"
 GITEA_ADMIN = "previews-admin"
 
 API_PORT = 6443
@@ -39,6 +41,8 @@ CONTROLLER_METRICS_PORT = 18082
 REPO_SERVER_METRICS_PORT = 18084
 TRAEFIK_PING_PORT = 18088
 TRAEFIK_METRICS_PORT = 18089
+SEALED_SECRETS_PORT = 18091
+SEALED_SECRETS_METRICS_PORT = 18092
 
 REGISTRY = f"{LOOPBACK}:{REGISTRY_PORT}"
 API_URL = f"https://{LOOPBACK}:{API_PORT}"
@@ -95,6 +99,11 @@ class Layout:
     @property
     def gitea_token_file(self) -> Path:
         return self.root / "gitea-token"
+
+    @property
+    def sealed_secrets_account(self) -> Path:
+        """What a pod of the sealed-secrets controller would find of its ServiceAccount."""
+        return self.configuration / "sealed-secrets"
 
     @property
     def containerd_socket(self) -> Path:

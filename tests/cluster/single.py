@@ -57,4 +57,5 @@ def bring_up(layout: Layout, component: Component) -> bool:
 def unrecorded(layout: Layout, component: Component) -> list[int]:
     """The same server, left by an `up` that was killed between starting it and writing that down."""
     pids = marked(layout.root, component.name)
-    return [pid for pid in pids if command(pid)[:1] == [component.argv[0]]]
+    # Not its first word alone: some are started by another program, which becomes them.
+    return [pid for pid in pids if set(command(pid)[:1]) & set(component.argv)]

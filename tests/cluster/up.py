@@ -35,6 +35,7 @@ from tests.cluster.machine import Snapshot, ensure_cgroups, ensure_pod_network
 from tests.cluster.processes import running_pid
 from tests.cluster.progress import Progress, StepError
 from tests.cluster.running import RunningCluster
+from tests.cluster.sealed_secrets import ensure_sealed_secrets_objects
 from tests.cluster.single import bring_up
 
 
@@ -104,6 +105,11 @@ def steps(layout: Layout, secrets: dict[str, str], progress: Progress) -> Iterab
                 "cluster objects",
                 told("cluster objects", lambda: ensure_cluster_objects(layout, secrets)),
                 ("kube-apiserver", "build argocd"),
+            )
+            yield Step(
+                "sealed-secrets objects",
+                told("sealed-secrets objects", lambda: ensure_sealed_secrets_objects(layout)),
+                ("cluster objects", "build sealed-secrets", "build helm"),
             )
     password = secrets["gitea-password"]
     yield Step(

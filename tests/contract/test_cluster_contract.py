@@ -432,6 +432,13 @@ def test_a_namespace_tells_what_holds_it(world: World) -> None:
     assert world.cluster.fetch_namespace(name) is None
 
 
+def test_without_a_migration_that_failed_there_is_no_log(world: World) -> None:
+    namespace = world.name("preview-shop-pr-42")
+    world.put_namespace(namespace, SHOP_42)
+    assert world.cluster.job_log(namespace, 20) == ""
+    assert world.cluster.job_log(world.name("preview-of-nobody"), 20) == ""
+
+
 def test_a_refresh_is_asked_of_an_application_that_is_there(world: World) -> None:
     name = world.name("acme-shop-2")
     assert not world.cluster.refresh_application(name)

@@ -1,6 +1,6 @@
 """What every forge does: the stories of the port, told to the fake, to GitHub's adapter and to Gitea's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from previews.errors import PreviewsError, TransientError
 from tests.cluster import preflight, running
 from tests.e2e.gitea_world import PAGE_LENGTH, GiteaWorld, short_pages
 from tests.fakes.forge import FakeForge
-from tests.fakes.forge_world import Said
+from tests.fakes.forge_world import Said, blob_id
 from tests.github.standin import StandInGitHub
 
 MARKER = "<!-- previews:acme -->"
@@ -35,7 +35,9 @@ class World(Protocol):
     def open_pull_request(
         self, repository: str, branch: str = ..., title: str = ..., *, from_fork: bool = ...
     ) -> int: ...
-    def push(self, repository: str, number: int) -> HeadSha: ...
+    def push(
+        self, repository: str, number: int, *, files: Mapping[str, str | None] | None = ...
+    ) -> HeadSha: ...
     def edit(self, repository: str, number: int, *, title: str) -> None: ...
     def set_labels(self, repository: str, number: int, *labels: str) -> None: ...
     def close(self, repository: str, number: int) -> None: ...
@@ -376,6 +378,81 @@ def test_several_threads_may_ask_at_once(place: Place) -> None:
 
     with ThreadPoolExecutor(max_workers=8) as threads:
         assert list(threads.map(fetch, opened * 8)) == opened * 8
+
+
+def test_the_files_below_a_folder_are_those_of_the_very_commit(place: Place) -> None:
+    number = place.world.open_pull_request(place.repository)
+    first = place.world.push(
+        place.repository,
+        number,
+        files={
+            "db/migrations/0001.sql": "create table goods ();",
+            "db/migrations/old/0000.sql": "",
+            "db/migrations.md": "Read me.",
+            "db/seed.sql": "insert",
+            "other/migrations/0001.sql": "",
+        },
+    )
+    second = place.world.push(
+        place.repository,
+        number,
+        files={
+            "db/migrations/0001.sql": "create table goods (id int);",
+            "db/migrations/old/0000.sql": None,
+            "db/migrations/0002 \u00fc.sql": "create table goods ();",
+        },
+    )
+
+    def files(head_sha: HeadSha, folder: str) -> Mapping[str, str]:
+        return place.forge.list_files(place.repository, head_sha, folder)
+
+    assert files(first, "db/migrations") == {
+        "db/migrations/0001.sql": blob_id("create table goods ();"),
+        "db/migrations/old/0000.sql": blob_id(""),
+    }
+    assert files(second, "db/migrations/") == {
+        "db/migrations/0001.sql": blob_id("create table goods (id int);"),
+        "db/migrations/0002 \u00fc.sql": blob_id("create table goods ();"),
+    }
+    assert set(files(second, "db")) == {
+        "db/migrations/0001.sql",
+        "db/migrations/0002 \u00fc.sql",
+        "db/migrations.md",
+        "db/seed.sql",
+    }
+
+
+def test_a_folder_that_is_not_there_has_no_files(place: Place) -> None:
+    number = place.world.open_pull_request(place.repository)
+    head_sha = place.world.push(place.repository, number, files={"db": "a file", "a/b.sql": ""})
+
+    for folder in ("migrations", "db", "db/migrations", "a/b", "a/b.sql", "A", ".."):
+        assert place.forge.list_files(place.repository, head_sha, folder) == {}
+
+
+def test_a_folder_of_more_than_one_page_is_whole(place: Place) -> None:
+    number = place.world.open_pull_request(place.repository)
+    files = {f"db/{each:03}.sql": f"select {each};" for each in range(place.more_than_a_page)}
+    head_sha = place.world.push(place.repository, number, files=files)
+
+    listed = place.forge.list_files(place.repository, head_sha, "db")
+
+    assert listed == {path: blob_id(text) for path, text in files.items()}
+
+
+def test_files_of_what_the_forge_does_not_know_are_an_error_and_no_empty_folder(
+    place: Place,
+) -> None:
+    number = place.world.open_pull_request(place.repository)
+    head_sha = place.world.push(place.repository, number, files={"db/1.sql": ""})
+
+    with pytest.raises(TransientError):
+        place.forge.list_files(place.repository, HeadSha("0123456789" * 4), "db")
+    with pytest.raises(TransientError):
+        place.forge.list_files(f"{place.repository}-of-nobody", head_sha, "db")
+    place.world.hide(place.repository)
+    with pytest.raises(TransientError):
+        place.forge.list_files(place.repository, head_sha, "db")
 
 
 def test_check_passes_while_the_forge_can_be_used(place: Place) -> None:

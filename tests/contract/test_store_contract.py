@@ -17,6 +17,7 @@ from previews.domain.lifetime import Anchor, Expiry, Facts, Said, Until, Wishes
 from previews.domain.ports import Store
 from previews.domain.preview import (
     Condition,
+    Grant,
     HeadSha,
     Manifests,
     Mode,
@@ -68,6 +69,15 @@ EXPIRY = Expiry(
     pinned_by="bob",
     is_near=True,
 )
+GRANT = Grant(
+    server="main",
+    incarnation="5aef42b7e0bddf3b",
+    credential="99a64712577aaaf2",
+    since=NOON,
+    secret_kind="sealed-secrets",
+    secret_name="database",
+    secret_file="kind: SealedSecret\n",
+)
 REMOVAL = Removal(
     cause="Closed",
     by="previews",
@@ -83,6 +93,8 @@ WISHES = Wishes(
     wake=Said(NOON, "a visitor"),
     redeploy=Said(NOON, ""),
     removal=Said(NOON, "ada"),
+    reset=Said(NOON, "ada"),
+    rotation=Said(NOON, "bob"),
     eviction=Said(NOON, "room for shop#43"),
     confirmation=Said(NOON, "bob"),
     active_at=NOON,
@@ -283,6 +295,10 @@ def test_saving_what_is_stored_already_writes_nothing(world: World) -> None:
     [
         PreviewRecord(key=KEY, pull_request=PULL_REQUEST),
         PreviewRecord(key=KEY, head_since=NOON),
+        PreviewRecord(key=KEY, grant=GRANT, edited_migrations="a \ud83d", storage_warning="b"),
+        PreviewRecord(
+            key=KEY, manifests=Manifests(Stage.WHOLE, "d", HeadSha("a" * 40), {}, grant=GRANT)
+        ),
         PreviewRecord(key=KEY, manifests=Manifests(Stage.NOTHING, "", None, {})),
         PreviewRecord(
             key=KEY,

@@ -10,13 +10,25 @@ import sys
 
 from tests.cluster import RunningCluster, preflight, running
 from tests.demo.stages import Chapter
-from tests.demo.story import close_and_watch, open_and_watch, push_and_watch, watch_removal
+from tests.demo.story import (
+    close_and_watch,
+    open_and_watch,
+    order_and_watch,
+    push_and_watch,
+    watch_removal,
+)
+from tests.world.database import missing_server
 from tests.world.pull_request import PullRequest
 from tests.world.waiting import NotSeenError
 from tests.world.world import World, WorldInUseError, WorldOptions
 
 CANNOT_RUN = 3
-OPTIONS = WorldOptions(name="demo", project="shop", hostname="pr-{number}.preview.localhost")
+OPTIONS = WorldOptions(
+    name="demo",
+    project="shop",
+    hostname="pr-{number}.preview.localhost",
+    databases=not missing_server(),
+)
 
 
 def main() -> int:
@@ -77,12 +89,18 @@ def _tell_the_story(world: World, preparing: Chapter, *, once: bool) -> None:
     preparing.say("Kubernetes", f"rights and roots of {world.installation.namespace} installed")
     world.manager.start()
     preparing.say("previews", f"ready at {world.manager.url}, process {world.manager.pid}")
+    if world.databases:
+        login = world.databases.instance.login
+        preparing.say("PostgreSQL", f"serves at {login.host}:{login.port}, with a golden template")
+    else:
+        preparing.say("PostgreSQL", f"the shop does without: {missing_server()}")
     pull_request, opening = open_and_watch(world)
     pushing = push_and_watch(world, pull_request)
+    ordering = order_and_watch(world, pull_request) if world.databases else None
     end = close_and_watch if once else _leave_to_the_reader
     closing = end(world, pull_request)
     print("\nTimes, clocks started by the person and stopped by what was seen last")
-    for chapter in (preparing, opening, pushing, closing):
+    for chapter in (preparing, opening, pushing, ordering, closing):
         if chapter is not None:
             print(f"  {chapter.seconds:6.2f} s  {chapter.title}")
 

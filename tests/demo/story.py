@@ -1,10 +1,10 @@
-"""What the demo does and watches: open, push, close. Each line is the answer of the part that it names."""
+"""What the demo does and watches: open, push, order, close. Each line is the answer of the part that it names."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from previews.domain.naming import short_sha
+from previews.domain.naming import database_name, short_sha
 from tests.demo.stages import Chapter
 from tests.world.pull_request import Page, PullRequest
 from tests.world.visitor import Visitor
@@ -12,6 +12,9 @@ from tests.world.world import World
 
 BRANCH = "winter-sale"
 FIRST = Page("Winter sale", "Everything is a third off until Sunday.", "#0f766e")
+OTHER_BRANCH = "spring-sale"
+OTHER = Page("Spring sale", "Flowers for everybody.", "#a16207")
+ORDER = "A red scarf"
 SECOND = Page("Winter sale: last days", "Now everything is half off.", "#b91c1c")
 
 Object = dict[str, Any]
@@ -67,6 +70,29 @@ def push_and_watch(world: World, pull_request: PullRequest) -> Chapter:
     return chapter
 
 
+def order_and_watch(world: World, pull_request: PullRequest) -> Chapter:
+    """A second pull request has a database of its own: what is ordered in one is not in the other."""
+    chapter = Chapter("Somebody orders in one preview; another has a database of its own")
+    other = world.open_pull_request(OTHER_BRANCH, OTHER)
+    chapter.say("Gitea", f"#{other.number} {OTHER.title!r}  {other.opened.url}")
+    watch = _watcher(chapter, other)
+    watch("previews", lambda: _phase(other, "Live"))
+    both = {pull_request: pull_request.orders(), other: other.orders()}
+    for each, orders in both.items():
+        chapter.say(f"page of #{each.number}", _listed(orders))
+    ordered = pull_request.order(ORDER)
+    chapter.say("visitor", f"orders {ORDER!r} at #{pull_request.number}: {ordered}")
+    chapter.say(f"page of #{pull_request.number}", _listed(pull_request.orders()))
+    chapter.say(f"page of #{other.number}", _listed(other.orders()))
+    if pull_request.orders() != [ORDER, *both[pull_request]] or other.orders() != both[other]:
+        raise AssertionError("the order should be in the one preview's database, and in no other")
+    other.close()
+    chapter.say("Gitea", f"#{other.number} is closed")
+    watch("PostgreSQL", lambda: _no_database(world, other))
+    watch("previews", lambda: _phase(other, "Removed"))
+    return chapter
+
+
 def close_and_watch(world: World, pull_request: PullRequest) -> Chapter:
     """The pull request is closed, and nothing is left."""
     chapter = Chapter("The pull request is closed")
@@ -84,6 +110,8 @@ def watch_removal(world: World, pull_request: PullRequest, chapter: Chapter) -> 
     watch("Kubernetes", lambda: _gone("namespace", names.namespace, pull_request.namespace))
     watch("Argo CD", lambda: _gone("AppProject", names.app_project, pull_request.app_project))
     watch("GitOps", lambda: _gone("folder", pull_request.folder, pull_request.files))
+    if world.databases:
+        watch("PostgreSQL", lambda: _no_database(world, pull_request))
     watch("page", lambda: _no_page(pull_request))
     watch("previews", lambda: _phase(pull_request, "Removed"))
     watch("commit status", lambda: _status(pull_request, "success", "removed"))
@@ -163,6 +191,17 @@ def _old_pods_gone(pull_request: PullRequest) -> str:
 
 def _gone(kind: str, name: str, find: Callable[[], Object | Sequence[str] | None]) -> str:
     return "" if find() else f"{kind} {name} is gone"
+
+
+def _no_database(world: World, pull_request: PullRequest) -> str:
+    key = pull_request.key
+    if world.databases is None or world.databases.leftovers(key):
+        return ""
+    return f"database and role {database_name(key)} are gone"
+
+
+def _listed(orders: Sequence[str]) -> str:
+    return ", ".join(repr(order) for order in orders)
 
 
 def _conditions(pull_request: PullRequest, chapter: Chapter) -> str:

@@ -1,7 +1,8 @@
 """People at the real Gitea, as the stories of the forge contract need them: ForgeWorld's doings at a real forge."""
 
+import base64
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self, TypeAlias
 
@@ -30,9 +31,8 @@ def short_pages(gitea_url: str) -> Iterator[str]:
     with httpx2.Client(base_url=gitea_url, trust_env=False, timeout=30) as client:
 
         def relay(asked: Asked, reply: Reply) -> None:
-            query = dict(asked.query) | (
-                {"limit": str(PAGE_LENGTH)} if "limit" in asked.query else {}
-            )
+            lengths = dict.fromkeys({"limit", "per_page"} & asked.query.keys(), str(PAGE_LENGTH))
+            query = dict(asked.query) | lengths
             answer = client.request(
                 asked.method,
                 asked.path,
@@ -129,9 +129,13 @@ class GiteaWorld:
         self._branches[number] = (source, branch)
         return number
 
-    def push(self, repository: str, number: int) -> HeadSha:
+    def push(
+        self, repository: str, number: int, *, files: Mapping[str, str | None] | None = None
+    ) -> HeadSha:
         del repository  # A fork's branch is pushed to in the fork.
         source, branch = self._branches[number]
+        if files is not None:
+            return self._change(files, source, branch)
         file = f"pushed-{secrets.token_hex(4)}.txt"
         return parse_head_sha(self._commit(file, repository=source, branch=branch))
 
@@ -202,6 +206,23 @@ class GiteaWorld:
         path = f"/repos/{repository or self.repository}/contents/{file}"
         made = self._ask("POST", path, {"content": "", "message": f"Add {file}", **where})
         return str(made["commit"]["sha"])
+
+    def _change(self, files: Mapping[str, str | None], repository: str, branch: str) -> HeadSha:
+        """One commit that writes these files, and removes those that are None."""
+        tree = self._ask("GET", f"/repos/{repository}/git/trees/{branch}?recursive=true")
+        known = {each["path"]: each["sha"] for each in tree["tree"]}
+        changes = []
+        for path, text in files.items():
+            change = {"path": path, "operation": "delete" if text is None else "create"}
+            if text is not None:
+                change["content"] = base64.b64encode(text.encode()).decode()
+            if path in known:
+                change["sha"] = known[path]
+                change["operation"] = "delete" if text is None else "update"
+            changes.append(change)
+        body = {"branch": branch, "files": changes, "message": "Change files"}
+        made = self._ask("POST", f"/repos/{repository}/contents", body)
+        return parse_head_sha(made["commit"]["sha"])
 
     def _ask(self, verb: str, path: str, body: object = None, *, as_author: bool = False) -> Json:
         headers = {"Sudo": self.author} if as_author else {}

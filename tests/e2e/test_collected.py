@@ -19,6 +19,7 @@ from previews.domain.preview import PreviewKey
 from previews.errors import StalledError
 from previews.reconcile.collector import Collector
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.server_watch import ServerWatch
 from tests.cluster import RunningCluster
 from tests.decoys import REPOSITORY, Decoy, Why, decoys
 from tests.fakes.branch import FakeBranch
@@ -204,6 +205,7 @@ class Sweeper:
             forge=self.forge,
             store=InMemoryStore(),
             cluster=adapter,
+            servers=ServerWatch({}, lambda _keys: None),
             writer=self.branch,
             effects=Effects(self.witness),
             clock=self.clock,

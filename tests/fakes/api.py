@@ -2,22 +2,27 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from fastapi import FastAPI
 
 from previews.domain.brake import BrakeState
 from previews.domain.caps import Place
-from previews.domain.inventory import Found, Sweep
+from previews.domain.inventory import Found, Kind, Sweep
 from previews.domain.lifetime import LifetimePolicy
 from previews.domain.naming import names_of
 from previews.domain.ports import Clock
 from previews.domain.preview import PreviewKey
 from previews.domain.record import PreviewRecord
+from previews.errors import ActionRefusedError
 from previews.reconcile.actions import Actions
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.template_refresh import Shown
 from previews.web import create_web
 from previews.web.actions import Desk
 from previews.web.api import api_router
+from previews.web.metrics import Metrics, Sources, metrics_router
+from previews.web.templates import template_router
 from previews.web.views import Address, Previews
 from tests.fakes.clock import ManualClock
 from tests.fakes.store import InMemoryStore
@@ -47,6 +52,16 @@ class FakeCollector:
         return replace(sweep, planned=sweep.orphans, removed=removed)
 
 
+class NoTemplates:
+    """Of a configuration without any."""
+
+    def shown(self) -> list[Shown]:
+        return []
+
+    def ask(self, server: str, template: str, *, actor: str) -> None:
+        raise ActionRefusedError("UnknownTemplate", f"{server}, {template}, {actor}")
+
+
 class FakeAPI:
     """Everything that the API speaks to."""
 
@@ -61,9 +76,10 @@ class FakeAPI:
         self.brake = QUIET
         self.went_on = 0
         self.collector = FakeCollector(self.clock)
+        self.effects = Effects(self)
         self.actions = Actions(
             store=self.store,
-            effects=Effects(self),
+            effects=self.effects,
             clock=self.clock,
             policies=self.policies,
             enqueue=self.enqueue,
@@ -81,8 +97,27 @@ class FakeAPI:
                 go_on=self.go_on,
                 drain=lambda project, actor: self.actions.drain(project, actor=actor),
             ),
+            more=[template_router(NoTemplates(), self.clock)],
         )
-        self.web: FastAPI = create_web(door=_no_door, routers=[router])
+        self.sweep: Sweep | None = None
+        self.resynced_at: datetime | None = None
+        self.metrics = Metrics(
+            Sources(
+                projects=frozenset(self.policies),
+                records=self.store.list_records,
+                queues=lambda: {"previews": len(self.queued)},
+                brake=lambda: self.brake,
+                sweep=lambda: self.sweep,
+                reclaimed=lambda: {Kind.NAMESPACE: 2},
+                effects=self.effects.counts,
+                resynced_at=lambda: self.resynced_at,
+                clock=self.clock,
+            )
+        )
+        routers = [router]
+        if with_token:
+            routers.append(metrics_router(self.metrics, lambda: self.token))
+        self.web: FastAPI = create_web(door=_no_door, routers=routers)
 
     def before(self, effect: Effect, subject: str) -> None: ...
 

@@ -38,6 +38,8 @@ class FakeCluster:
         self.deleted: Counter[str] = Counter()
         self.refreshed: list[str] = []
         self.ended_operations: list[str] = []
+        self.logs: dict[str, str] = {}
+        """What the migrations that failed last wrote, by namespace."""
         self._lock = threading.RLock()
         self._is_listed = is_listed
         self._uids = itertools.count(1)
@@ -140,6 +142,10 @@ class FakeCluster:
             case Kind.CONFIG_MAP:
                 self.config_maps.discard(found.name)
         return True
+
+    def job_log(self, namespace: str, lines: int) -> str:
+        self._expect_reachable()
+        return "\n".join(self.logs.get(namespace, "").splitlines()[-lines:])
 
     def _owned(self, kind: Kind, found: Application | Namespace) -> OwnedObject:
         mark = self._marks.get((kind, found.name))

@@ -1,7 +1,7 @@
 """A forge in memory, for tests of what is built on one. Passes the contract suite that the real adapters pass."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -96,6 +96,16 @@ class FakeForge(ForgeWorld):
         else:
             _writing(lambda: self.comment(repository, number, body, author=OWN_LOGIN))
         self.writes.append(call)
+
+    def list_files(self, repository: str, head_sha: HeadSha, folder: str) -> Mapping[str, str]:
+        self._called(f"list_files {repository} {head_sha} {folder}")
+        files = _asking(lambda: self.files(repository, head_sha))
+        below = [part for part in folder.split("/") if part not in {"", "."}]
+        return {
+            path: blob
+            for path, blob in files.items()
+            if path.split("/")[:-1][: len(below)] == below
+        }
 
     def check(self) -> None:
         self._called("check")

@@ -5,6 +5,7 @@ FakeForge answers the port from it, StandInGitHub answers HTTP from it; both are
 
 import hashlib
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -88,7 +89,8 @@ class Repository:
     visible: bool = True
     """Whether the manager's token may see it."""
     pull_requests: dict[int, WorldPullRequest] = field(default_factory=dict)
-    commits: set[str] = field(default_factory=set)
+    commits: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """The files of each: Git's blob id by path."""
     statuses: list[tuple[str, CommitStatus]] = field(default_factory=list)
 
 
@@ -140,11 +142,27 @@ class ForgeWorld:
         self.happened("opened", opened)
         return number
 
-    def push(self, repository: str, number: int, head_sha: str | None = None) -> HeadSha:
-        """A new commit on the pull request's branch. Returns its head_sha."""
+    def push(
+        self,
+        repository: str,
+        number: int,
+        head_sha: str | None = None,
+        *,
+        files: Mapping[str, str | None] | None = None,
+    ) -> HeadSha:
+        """A new commit on the pull request's branch, with these files changed (None removes one).
+
+        Returns its head_sha.
+        """
         with self._lock:
             before = self.pull_request(repository, number)
-            after = self._commit(self._repository(repository), head_sha)
+            held = self._repository(repository)
+            after = self._commit(held, head_sha)
+            blobs = dict(held.commits[before.head_sha])
+            for path, text in (files or {}).items():
+                blobs.pop(path, None)
+                blobs |= {} if text is None else {path: blob_id(text)}
+            held.commits[after] = blobs
             pushed = self._put(replace(before, head_sha=after))
         self.happened("synchronize", pushed, before=before.head_sha, after=after)
         return after
@@ -294,6 +312,14 @@ class ForgeWorld:
             found = self.visible_repository(repository).pull_requests.values()
             return [each for each in reversed(found) if each.is_open]
 
+    def files(self, repository: str, head_sha: str) -> Mapping[str, str]:
+        """Git's blob id of every file of a commit, by path."""
+        with self._lock:
+            held = self.visible_repository(repository)
+            if head_sha not in held.commits:
+                raise RefusedError(404, "Not Found")
+            return held.commits[head_sha]
+
     def add_status(self, repository: str, head_sha: str, status: CommitStatus) -> None:
         with self._lock:
             held = self.visible_repository(repository)
@@ -331,5 +357,11 @@ class ForgeWorld:
     def _commit(self, repository: Repository, head_sha: str | None) -> HeadSha:
         made_up = hashlib.sha1(f"{repository.name}@{len(repository.commits)}".encode()).hexdigest()
         sha = parse_head_sha(head_sha or made_up)
-        repository.commits.add(sha)
+        repository.commits.setdefault(sha, {})
         return sha
+
+
+def blob_id(text: str) -> str:
+    """As Git gives it to a file."""
+    content = text.encode()
+    return hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest()

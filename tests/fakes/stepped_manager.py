@@ -46,10 +46,14 @@ class SteppedManager:
         """What a new process does first."""
         self.loop.remember()
         self.loop.writer.write_due()
+        self.loop.servers.look()
         self.loop.resync.resync(everything=True)
 
     def resync(self) -> None:
         """What happens every minute."""
+        self.loop.servers.look()
+        self.loop.storage.look()
+        self.loop.warm_pool.fill()
         self.loop.resync.resync(everything=False)
 
     def deliver(self, delivery: Delivery, keys: Sequence[PreviewKey]) -> None:

@@ -14,23 +14,30 @@ from pathlib import Path
 from previews.adapters.manifests import ManifestRenderer
 from previews.domain.brake import BrakeLimits
 from previews.domain.caps import Caps
+from previews.domain.database import DatabasePolicy, SecretKind
 from previews.domain.lifetime import LifetimePolicy
 from previews.domain.observation import Deadlines
 from previews.domain.ports import Store
 from previews.domain.project import Helm, Project
 from previews.domain.record import CommitStatus, Delivery, Verdict
 from previews.reconcile.loop import Options, World
+from previews.reconcile.warm_pool import Pool
 from tests.fakes.argocd import FakeArgoCD
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.databases import FakeDatabaseServer
 from tests.fakes.forge import FakeForge
 from tests.fakes.gitops import FakeGitOpsRepository
 from tests.fakes.prober import FakeProber
 from tests.fakes.registry import FakeRegistry
+from tests.fakes.secrets import FakeSecrets
 from tests.fakes.traffic import FakeTraffic
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 INSTANCE = "acme"
 REPOSITORY = "acme/shop"
+SERVER = "main"
+TEMPLATE = "shop_golden"
+OWN_DATABASE = DatabasePolicy(server=SERVER, template=TEMPLATE)
 BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 _RENDERERS: list[tuple[Mapping[str, Project], ManifestRenderer]] = []
 
@@ -68,6 +75,7 @@ def project(
     image: bool = True,
     lifetime: LifetimePolicy | None = None,
     caps: Caps | None = None,
+    database: DatabasePolicy | None = None,
 ) -> Project:
     return Project(
         name=name,
@@ -79,6 +87,7 @@ def project(
         url_pattern="https://{host}/",
         lifetime=lifetime or LifetimePolicy(),
         caps=caps or Caps(),
+        database=database,
     )
 
 
@@ -95,6 +104,10 @@ class Surroundings(ABC):
         self.argocd = FakeArgoCD(self.cluster)
         self.registry = FakeRegistry()
         self.prober = FakeProber()
+        self.databases = FakeDatabaseServer()
+        self.databases.put_template(TEMPLATE, BEGIN)
+        self.secrets = FakeSecrets()
+        self.pools: tuple[Pool, ...] = ()
         self.traffic: FakeTraffic | None = None
         """As configured, like what follows."""
         self.caps = Caps()
@@ -122,6 +135,8 @@ class Surroundings(ABC):
             store=store,
             clock=self.clock,
             traffic=self.traffic,
+            databases={SERVER: self.databases},
+            deliveries=dict.fromkeys(SecretKind, self.secrets),
         )
 
     def renderer(self) -> ManifestRenderer:
@@ -156,6 +171,7 @@ class Surroundings(ABC):
             evicts=self.evicts,
             brake=self.brake,
             rewrites_at_most=self.rewrites_at_most,
+            pools=self.pools,
         )
 
     def delivery(self, guid: str | None = None) -> Delivery:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from previews.domain.preview import Phase
+from tests.fakes.store import InMemoryStore
 from tests.fakes.town import REPOSITORY, Town
 from tests.faults.town_life import LONG, argo_cd_looks, come_to_rest, live
 from tests.unit.lives import DAY, DAYS_3, HOUR, key_of, town_of
@@ -80,21 +81,101 @@ def test_a_rewritten_history_is_made_good_without_a_deletion() -> None:
     assert town.cluster.deleted == Counter()
 
 
-@pytest.mark.xfail(reason="the writer knows nothing of what waits for an image since the start")
-@pytest.mark.fault(21)
-def test_what_waits_for_an_image_is_mended_too_after_a_restart() -> None:
-    town = Town()
+def waiting_for_an_image(town: Town) -> tuple[int, dict[str, str]]:
+    """A live preview whose pull request has a new head without an image, and what is in Git meanwhile."""
     (number,) = live(town, 1)
     town.push(number, image=False)
     town.settle()
-    files = dict(town.gitops.files)
+    return number, dict(town.gitops.files)
+
+
+def files_of(town: Town, number: int) -> list[str]:
+    return [path for path in town.gitops.files if f"/pr-{number}/" in path]
+
+
+@pytest.mark.fault(21)
+def test_what_waits_for_an_image_is_mended_too_after_a_restart() -> None:
+    town = Town()
+    number, files = waiting_for_an_image(town)
     town.start()
     town.settle()
-    town.gitops.commit_as_another({path: None for path in files if f"/pr-{number}/" in path})
+    town.gitops.commit_as_another(dict.fromkeys(files_of(town, number)))
     come_to_rest(town)
     argo_cd_looks(town)
     assert town.gitops.files == files
     assert town.cluster.deleted == Counter()
+
+
+@pytest.mark.fault(21)
+def test_what_was_taken_out_of_git_while_the_manager_was_down_comes_back_without_its_image() -> (
+    None
+):
+    town = Town()
+    number, files = waiting_for_an_image(town)
+    town.gitops.commit_as_another(dict.fromkeys(files_of(town, number)))
+    # Argo CD has not looked at Git since.
+    town.cluster.on_refresh = lambda _: None
+    town.start()
+    come_to_rest(town)
+    argo_cd_looks(town)
+    assert town.gitops.files == files
+    assert town.cluster.deleted == Counter()
+
+
+@pytest.mark.fault(21)
+def test_a_namespace_that_argo_cd_took_away_meanwhile_comes_back_without_its_image() -> None:
+    town = Town()
+    number, files = waiting_for_an_image(town)
+    (path,) = (path for path in files_of(town, number) if path.endswith("namespace.yaml"))
+    town.gitops.commit_as_another({path: None})
+    argo_cd_looks(town)
+    town.start()
+    come_to_rest(town)
+    assert town.gitops.files == files
+    assert f"preview-shop-pr-{number}" in town.cluster.namespaces
+
+
+def store_as_it_is(town: Town) -> InMemoryStore:
+    """A copy to be restored later."""
+    copy = InMemoryStore()
+    for record in town.store.list_records():
+        copy.save(record)
+    return copy
+
+
+@pytest.mark.fault(13)
+def test_a_store_of_yesterday_overwrites_nothing_of_what_waits_for_an_image() -> None:
+    town = Town()
+    (number,) = live(town, 1)
+    yesterday = store_as_it_is(town)
+    town.push(number)
+    town.settle()
+    town.push(number, image=False)
+    town.settle()
+    files = dict(town.gitops.files)
+    town.store = yesterday
+    town.start()
+    come_to_rest(town)
+    assert town.phase(number) is Phase.WAITING_FOR_IMAGE
+    assert town.gitops.files == files
+
+
+@pytest.mark.fault(13)
+def test_nor_does_it_bring_back_what_it_alone_believes_to_be_deployed() -> None:
+    town = Town()
+    (number,) = live(town, 1)
+    yesterday = store_as_it_is(town)
+    town.push(number)
+    town.settle()
+    town.push(number, image=False)
+    town.settle()
+    commits = len(town.gitops.history)
+    town.gitops.commit_as_another(dict.fromkeys(files_of(town, number)))
+    town.store = yesterday
+    town.start()
+    come_to_rest(town)
+    assert files_of(town, number) == []
+    assert len(town.gitops.history) == commits + 1
 
 
 @pytest.mark.fault(21)

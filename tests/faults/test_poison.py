@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from previews.domain.ports import Registry, Renderer, Store
-from previews.domain.preview import Image, Manifests, Mode, Phase, PreviewKey, PullRequest
+from previews.domain.preview import Grant, Image, Manifests, Mode, Phase, PreviewKey, PullRequest
 from previews.errors import StalledError, TransientError
 from previews.reconcile.loop import World
 from tests.fakes.forge import REFUSED
@@ -36,11 +36,17 @@ class PoisonedRenderer:
         mode: Mode = Mode.AWAKE,
         redeployed_at: str = "",
         annotations: Mapping[str, str] | None = None,
+        grant: Grant | None = None,
     ) -> Manifests:
         if key.number in self._poisoned:
             raise KeyError("rendering")
         return self._renderer.render_preview(
-            pull_request, key, mode=mode, redeployed_at=redeployed_at, annotations=annotations
+            pull_request,
+            key,
+            mode=mode,
+            redeployed_at=redeployed_at,
+            annotations=annotations,
+            grant=grant,
         )
 
     def read_annotations(self, namespace_file: str) -> Mapping[str, str]:

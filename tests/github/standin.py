@@ -27,6 +27,7 @@ from tests.github.description import Operation, webhook_schemas
 from tests.github.hooks import Hook, SentDelivery, example, payload_bytes, send
 from tests.github.rendering import Renderer
 from tests.github.server import Answer, Asked, Fault, Server
+from tests.github.trees import trees_of
 
 TOKEN = "github_pat_standin"
 RATE_LIMIT = 5000
@@ -187,6 +188,7 @@ class StandInGitHub(ForgeWorld):
         routes: dict[tuple[str, str], Callable[[Asked, Mapping[str, str]], Answer]] = {
             ("GET", "/user"): self._get_user,
             ("GET", "/repos/{owner}/{repo}"): self._get_repository,
+            ("GET", "/repos/{owner}/{repo}/git/trees/{tree_sha}"): self._get_tree,
             ("GET", "/repos/{owner}/{repo}/pulls"): self._list_pulls,
             ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}"): self._get_pull,
             ("POST", "/repos/{owner}/{repo}/statuses/{sha}"): self._create_status,
@@ -216,6 +218,29 @@ class StandInGitHub(ForgeWorld):
 
     def _get_repository(self, _: Asked, in_path: Mapping[str, str]) -> Answer:
         return Answer(200, self._render.full_repository(self._named(in_path)))
+
+    def _get_tree(self, asked: Asked, in_path: Mapping[str, str]) -> Answer:
+        commits = self._named(in_path).commits
+        name = in_path["tree_sha"]
+        known = [tree for files in commits.values() for tree in trees_of(files)]
+        known += [replace(trees_of(files)[0], id=commit) for commit, files in commits.items()]
+        found = next((tree for tree in known if tree.id == name), None)
+        if found is None:
+            raise RefusedError(404, "Not Found")
+        whole = "recursive" in asked.query
+        entries = [
+            {
+                "path": path,
+                "mode": "040000" if kind == "tree" else "100644",
+                "type": kind,
+                "sha": object_id,
+                "url": f"{self.url}/repos/git/{kind}s/{object_id}",
+            }
+            for path, kind, object_id in found.entries
+            if whole or "/" not in path
+        ]
+        url = f"{self.url}/repos/git/trees/{found.id}"
+        return Answer(200, {"sha": found.id, "url": url, "tree": entries, "truncated": False})
 
     def _list_pulls(self, asked: Asked, in_path: Mapping[str, str]) -> Answer:
         repository = self._named(in_path)

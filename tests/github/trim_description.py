@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 OPERATIONS = (
     ("/user", "get"),
     ("/repos/{owner}/{repo}", "get"),
+    ("/repos/{owner}/{repo}/git/trees/{tree_sha}", "get"),
     ("/repos/{owner}/{repo}/pulls", "get"),
     ("/repos/{owner}/{repo}/pulls/{pull_number}", "get"),
     ("/repos/{owner}/{repo}/statuses/{sha}", "post"),

@@ -14,6 +14,7 @@ from tests.rendered import (
     APP_VALUES,
     ASLEEP_APP_VALUES,
     MANAGER_VALUES,
+    MIGRATED_APP_VALUES,
     PREVIEW_APP,
     PREVIEWS,
     ROOTS_ALONE,
@@ -40,6 +41,7 @@ def helm() -> str:
         (PREVIEW_APP, APP_VALUES),
         (PREVIEW_APP, ASLEEP_APP_VALUES),
         (PREVIEW_APP, ALL_APP_VALUES),
+        (PREVIEW_APP, MIGRATED_APP_VALUES),
         (PREVIEWS, MANAGER_VALUES),
         (PREVIEWS, ALL_MANAGER_VALUES),
         (PREVIEWS, ROOTS_ALONE),
@@ -143,6 +145,109 @@ def test_a_rollout_keeps_the_old_pod_until_the_new_one_answers(helm: str) -> Non
     assert 0 < drain < pod["terminationGracePeriodSeconds"]
 
 
+def test_what_is_in_the_secret_of_its_database_reaches_application_and_migrations(
+    helm: str,
+) -> None:
+    found = by_kind(render(helm, PREVIEW_APP, MIGRATED_APP_VALUES))
+    for kind in ("Deployment", "Job"):
+        (container,) = found[kind]["spec"]["template"]["spec"]["containers"]
+        assert container["envFrom"] == [{"secretRef": {"name": "database"}}]
+    bare = by_kind(render(helm, PREVIEW_APP, APP_VALUES))["Deployment"]["spec"]["template"]["spec"]
+    assert "envFrom" not in bare["containers"][0]
+
+
+@pytest.mark.parametrize("name", ["database.credential", "database.incarnation"])
+def test_another_password_or_database_makes_other_pods(helm: str, name: str) -> None:
+    def pods(value: str) -> Object:
+        options = ("--set-string", f"{name}={value}")
+        template: Object = by_kind(render(helm, PREVIEW_APP, APP_VALUES, *options))["Deployment"][
+            "spec"
+        ]["template"]
+        return template
+
+    assert pods("1e1") == pods("1e1")
+    assert pods("1e1") != pods("10")
+
+
+def test_migrations_run_before_the_pods_are_made_and_argo_cd_waits_for_them(helm: str) -> None:
+    found = by_kind(render(helm, PREVIEW_APP, MIGRATED_APP_VALUES))
+    assert set(found) == {"Deployment", "Service", "Ingress", "Job"}
+    job = found["Job"]
+    assert job["metadata"]["annotations"] == {"argocd.argoproj.io/sync-wave": "-1"}
+    assert "argocd.argoproj.io/sync-wave" not in found["Deployment"]["metadata"].get(
+        "annotations", {}
+    )
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["/shop", "migrate"]
+    assert container["image"] == "registry.example/shop:pr-42-abc1234"
+    assert container["env"] == [{"name": "PORT", "value": "8080"}]
+
+
+def test_a_migration_that_failed_neither_runs_for_ever_nor_vanishes(helm: str) -> None:
+    job = by_kind(render(helm, PREVIEW_APP, MIGRATED_APP_VALUES))["Job"]["spec"]
+    pod = job["template"]["spec"]
+    assert job["backoffLimit"] == 1
+    assert pod["restartPolicy"] == "Never"
+    assert 2 * pod["activeDeadlineSeconds"] < job["activeDeadlineSeconds"]
+    assert "ttlSecondsAfterFinished" not in job
+
+
+def test_a_migration_may_do_nothing_that_the_application_may_not(helm: str) -> None:
+    found = by_kind(render(helm, PREVIEW_APP, MIGRATED_APP_VALUES))
+    application, migration = (
+        found[kind]["spec"]["template"]["spec"] for kind in ("Deployment", "Job")
+    )
+    for field in ("automountServiceAccountToken", "enableServiceLinks", "securityContext"):
+        assert migration[field] == application[field]
+    for field in ("securityContext", "resources", "volumeMounts"):
+        assert migration["containers"][0][field] == application["containers"][0][field]
+
+
+def test_nobody_is_led_to_the_pod_of_a_migration(helm: str) -> None:
+    found = by_kind(render(helm, PREVIEW_APP, MIGRATED_APP_VALUES))
+    labels = found["Job"]["spec"]["template"]["metadata"]["labels"]
+    assert labels["app.kubernetes.io/component"] == "migrate"
+    for selector in (
+        found["Service"]["spec"]["selector"],
+        found["Deployment"]["spec"]["selector"]["matchLabels"],
+    ):
+        assert not selector.items() <= labels.items()
+
+
+MIGRATED_AGAIN_FOR: Mapping[str, Mapping[str, object]] = {
+    "a push": {"image": {**APP_VALUES["image"], "tag": "pr-42-def5678"}},
+    "another database": {"database": {"secret": "database", "incarnation": "4a"}},
+    "another password": {"database": {"secret": "database", "credential": "k8"}},
+    "a redeployment": {"global": {"previews": {"redeployedAt": "2026-11-22T17:00:00Z"}}},
+    "another command": {"migrate": {"command": ["/shop", "migrate", "--all"]}},
+}
+
+
+@pytest.mark.parametrize("occasion", MIGRATED_AGAIN_FOR)
+@pytest.mark.parametrize("image", ["", "r/migrate:1"])
+def test_migrations_run_again_for(helm: str, occasion: str, image: str) -> None:
+    def job(values: Mapping[str, object]) -> Object:
+        options = ("--set-string", f"migrate.image={image}")
+        return by_kind(render(helm, PREVIEW_APP, values, *options))["Job"]
+
+    first = job(MIGRATED_APP_VALUES)
+    second = job({**MIGRATED_APP_VALUES, **MIGRATED_AGAIN_FOR[occasion]})
+    assert job(MIGRATED_APP_VALUES) == first
+    assert first["metadata"]["name"] != second["metadata"]["name"]
+
+
+def test_falling_asleep_and_waking_run_no_migration_again(helm: str) -> None:
+    def job(*options: str) -> Object:
+        return by_kind(render(helm, PREVIEW_APP, MIGRATED_APP_VALUES, *options))["Job"]
+
+    hidden = ("--set", "ingress.enabled=false")
+    awake, warming, asleep = job(), job(*hidden), job("--set", "replicas=0", *hidden)
+    assert awake == warming
+    assert asleep["spec"] == awake["spec"]
+    assert asleep["metadata"]["name"] == awake["metadata"]["name"]
+    assert "annotations" not in asleep["metadata"], "a failed one would keep it awake"
+
+
 @pytest.mark.parametrize("tag", ["1234567", "1e10000", "0x12345", "true", "null"])
 def test_a_tag_that_looks_like_something_else_stays_text(helm: str, tag: str) -> None:
     """As Argo CD passes it: `forceString` is helm's --set-string."""
@@ -176,6 +281,11 @@ def test_a_tag_that_looks_like_something_else_stays_text(helm: str, tag: str) ->
         ({"runAsUser": 0}, "runAsUser"),
         ({"drainSeconds": 0}, "drainSeconds"),
         ({"resources": {"limit": {}}}, "limit"),
+        ({"database": {"secret": "Data_base"}}, "secret"),
+        ({"database": {"password": "x"}}, "password"),
+        ({"database": {"credential": 1}}, "credential"),
+        ({"migrate": {"command": "/shop migrate"}}, "command"),
+        ({"migrate": {"deadlineSeconds": 0}}, "deadlineSeconds"),
     ],
 )
 def test_a_wrong_value_of_an_application_is_refused_by_name(
@@ -201,6 +311,12 @@ def test_the_manager_may_read_ask_and_delete_and_nothing_else(helm: str) -> None
         ]
         assert found[binding]["roleRef"]["name"] == "previews-acme"
     assert found["ServiceAccount"]["metadata"]["name"] == "previews-acme"
+
+
+def test_an_administrator_may_keep_all_logs_from_the_manager(helm: str) -> None:
+    values = {**MANAGER_VALUES, "migrations": {"readLogs": False}}
+    rules = by_kind(render(helm, PREVIEWS, values))["ClusterRole"]["rules"]
+    assert not any(resource.startswith("pods") for rule in rules for resource in rule["resources"])
 
 
 def test_a_policy_stands_before_whatever_the_manager_deletes(helm: str) -> None:

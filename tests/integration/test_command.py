@@ -180,6 +180,19 @@ def test_with_everything_down_it_still_answers_the_command_line(tmp_path: Path) 
     assert "Traceback" not in sweep.stderr
 
 
+def test_with_everything_down_it_still_tells_its_metrics_to_whoever_has_the_token(
+    lonely: tuple[subprocess.Popen[bytes], str, Path],
+) -> None:
+    _, address, _ = lonely
+    allowed = {"authorization": "Bearer canary-api-token"}
+    assert httpx2.post(f"{address}/webhooks", content=b"{}").status_code == 401
+    told = httpx2.get(f"{address}/metrics", headers=allowed).text
+    assert 'previews_deliveries_total{verdict="refused"} 1.0' in told
+    assert 'previews_by_phase{phase="Live",project="shop"} 0.0' in told
+    assert "\npreviews_resync_age_seconds" not in told
+    assert httpx2.get(f"{address}/metrics").status_code == 401
+
+
 @pytest.mark.fault(14)
 def test_a_second_manager_of_the_same_data_waits(
     lonely: tuple[subprocess.Popen[bytes], str, Path], tmp_path: Path

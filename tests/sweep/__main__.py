@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from tests.cluster import preflight, running
 from tests.cluster.progress import Progress
-from tests.sweep.real import RealPlan, chosen_plans, sweep_really
+from tests.sweep.places import RealPlan, chosen_plans
+from tests.sweep.real import sweep_really
 from tests.sweep.report import Figures, Finding, keep_real, keep_wide, summary
 from tests.sweep.shares import Chosen, ShareError, run_shares, work_share
 from tests.sweep.wide import BY_NAME

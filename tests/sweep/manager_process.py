@@ -15,10 +15,11 @@ from typing import Any, NoReturn
 import structlog
 
 from previews.adapters.store import SQLStore
+from previews.domain.database import SecretKind
 from previews.domain.ports import Clock
 from previews.reconcile.effects import Effect
 from tests.fakes.stepped_manager import SteppedManager
-from tests.fakes.surroundings import Surroundings
+from tests.fakes.surroundings import SERVER, Surroundings
 from tests.sweep.peer import Peer, Remote
 
 RETENTION = timedelta(days=30)
@@ -47,9 +48,12 @@ def run_manager(connection: socket.socket, surroundings: Surroundings, store_fil
     _tell_of_bugs(strikes)
     store = open_store(store_file, surroundings.clock)
     here = surroundings.world(store)
+    remotes = {name: Remote(peer, name) for name in remote_systems(surroundings)}
     world = replace(
         here,
-        **{name: Remote(peer, name) for name in remote_systems(surroundings)},
+        databases={SERVER: remotes.pop("databases")},
+        deliveries=dict.fromkeys(SecretKind, remotes.pop("secrets")),
+        **remotes,
     )
     manager = SteppedManager(
         world, surroundings.options(), ObedientWitness(strikes), surroundings.clock
@@ -65,10 +69,10 @@ def open_store(file: Path, clock: Clock) -> SQLStore:
 
 
 def remote_systems(surroundings: Surroundings) -> Mapping[str, object]:
-    """The outside systems that stay where they are, as the World names them."""
+    """The outside systems that stay where they are, by name."""
     return {
         name: getattr(surroundings, name)
-        for name in ("forge", "gitops", "cluster", "registry", "prober")
+        for name in ("forge", "gitops", "cluster", "registry", "prober", "databases", "secrets")
     }
 
 

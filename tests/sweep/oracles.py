@@ -3,14 +3,16 @@
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from previews.domain.observation import DATABASE_FILE
 from previews.domain.preview import Phase
+from previews.domain.record import PreviewRecord
 from previews.reconcile.effects import Effect
 from tests.sweep.struck_town import StruckTown
 
@@ -20,6 +22,8 @@ QUIET_RECONCILES = 20
 OVER = "Preview removed"
 DELAY_MAX = timedelta(minutes=20)
 """How much later things may happen for a fault: a collector that was killed has its ten minutes of grace anew."""
+_SEALED = re.compile(r'"sealed": \d+')
+"""Never the same twice."""
 _MOMENT = re.compile(
     r"(?<![\d:])(?:\d{4}-\d\d-\d\d[T ])?(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?![\d:])"
 )
@@ -67,6 +71,8 @@ class Outcome:
     effects: list[tuple[Effect, str]]
     struck: bool
     bugs: list[str]
+    flaws: list[str]
+    """What no run may end with."""
     restless: str
     """What was still written when nothing changed any more."""
 
@@ -81,8 +87,11 @@ def outcome_of(town: StruckTown) -> Outcome:
     }
     records = town.records()
     effects = list(town.strikes.seen)
+    names_for_ids = _names_for_ids(town, records)
+    files = {path: _without_ids(text, names_for_ids) for path, text in town.gitops.files.items()}
     return Outcome(
-        things={**town.gitops.files, **objects},
+        things={**files, **objects, **_of_databases(town)},
+        flaws=list(_flaws(town, records)),
         phases={str(r.key): r.phase for r in records if r.phase is not Phase.REMOVED},
         said=dict(_said(town)),
         created=Counter(cluster.created),
@@ -98,6 +107,7 @@ def outcome_of(town: StruckTown) -> Outcome:
 def judge(expected: Outcome, found: Outcome, *, may_never_begin: bool) -> list[Problem]:
     """All that is wrong with a struck run."""
     problems = [Problem(Kind.DIVERGED, f"a bug was met: {bug}") for bug in found.bugs]
+    problems += [Problem(Kind.DIVERGED, flaw) for flaw in found.flaws]
     if not found.struck:
         problems.append(Problem(Kind.DIVERGED, "the run never came to this effect"))
     if found.restless:
@@ -196,7 +206,69 @@ def _writes(town: StruckTown) -> Counter[str]:
         if call.startswith("set_commit_status "):
             _, repository, head_sha, _, state = call.split()
             said[f"{state} statuses on {repository} {head_sha}"] += 1
-    return said + Counter({"commits": town.gitops.pushes})
+    changes = {f"{operation} of databases": count for operation, count in town.changes.items()}
+    return said + Counter({"commits": town.gitops.pushes, **changes})
+
+
+def _of_databases(town: StruckTown) -> dict[str, str]:
+    """What there is on the server, and whose secrets were withdrawn."""
+    server = town.databases
+    things = {
+        f"Database {name}": f"role {found.has_role}, database {found.has_database}, ready {found.is_ready}, "
+        f"from {found.template}, migrated {found.migrated}"
+        for name, found in server.databases.items()
+    }
+    roles = dict.fromkeys((f"Password of {name}" for name in server.passwords), "there")
+    pool = {f"Warm clones of {build}": str(count) for build, count in Counter(server.pool).items()}
+    withdrawn = dict.fromkeys(
+        (f"Withdrawal of {key} {name}" for key, name in town.secrets.withdrawn), "done"
+    )
+    return things | roles | pool | withdrawn
+
+
+def _flaws(town: StruckTown, records: Sequence[PreviewRecord]) -> Iterator[str]:
+    """Whoever is there gets into its database with what lies in its namespace."""
+    for record in records:
+        project = town.projects.get(record.key.project)
+        policy = project.database if project else None
+        if project is None or policy is None or record.phase not in {Phase.LIVE, Phase.ASLEEP}:
+            continue
+        names = project.names(record.key.number)
+        manifest = town.gitops.files.get(f"{names.folder}/{DATABASE_FILE}", "")
+        town.secrets.sync(manifest)
+        data = town.secrets.data(names.namespace, policy.secret_name) or {}
+        password = data.get("PGPASSWORD", "")
+        if not town.databases.can_log_in(town.databases.login(record.key, password)):
+            yield f"{record.key} cannot log in"
+        database = town.databases.databases.get(names.database)
+        role = (database.incarnation, database.credential) if database else None
+        told = record.manifests.grant if record.manifests else None
+        if told is None or (told.incarnation, told.credential) != role:
+            yield f"the chart of {record.key} is told of {told}, and the server has {role}"
+
+
+def _names_for_ids(town: StruckTown, records: Sequence[PreviewRecord]) -> dict[str, str]:
+    """What is random in a run. An id that is no longer true keeps its digits, and so is another one in each run."""
+    found = {
+        value: f"<the {what} of {database.key}>"
+        for database in town.databases.databases.values()
+        for what, value in (
+            ("incarnation", database.incarnation),
+            ("credential", database.credential),
+        )
+        if value
+    }
+    return found | {
+        record.manifests.digest: f"<the digest of {record.key}>"
+        for record in records
+        if record.manifests and record.manifests.grant
+    }
+
+
+def _without_ids(text: str, names_for_ids: Mapping[str, str]) -> str:
+    for value, name in names_for_ids.items():
+        text = text.replace(value, name)
+    return _SEALED.sub("", text)
 
 
 def _restless(town: StruckTown) -> str:

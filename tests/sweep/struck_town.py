@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from tests.sweep.peer import GoneError, Peer
 from tests.sweep.plans import Plan, Strike
 
 SETTLE_SECONDS = 60.0
+CHANGES = ("create", "drop", "set_credential", "note_migrated")
+"""What is done to a preview's database. A pool is filled as often as somebody looks at it."""
 
 
 class KilledError(Exception):
@@ -75,7 +78,14 @@ class StruckTown(Surroundings):
         self.store_file = directory / "previews.sqlite3"
         self._peer: Peer | None = None
         self._pid = 0
+        self.changes: Counter[str] = Counter()
+        """Of the database server, by operation."""
+        self.databases.on_operation = self._count
         self.start()
+
+    def _count(self, when: str, operation: str) -> None:
+        if when == "after" and operation in CHANGES:
+            self.changes[operation] += 1
 
     def start(self) -> None:
         """A new process, configured as the surroundings are now. It may be struck while it starts."""

@@ -35,8 +35,10 @@ class Result:
 def undisturbed(workload: Workload) -> Outcome:
     """A run without a fault. Raises AssertionError if even that is not as it should be."""
     outcome = _run(workload, None)
-    if outcome.bugs or outcome.restless:
-        raise AssertionError(f"{workload.__name__}: {outcome.restless} {outcome.bugs}")
+    if outcome.bugs or outcome.restless or outcome.flaws:
+        raise AssertionError(
+            f"{workload.__name__}: {outcome.restless} {outcome.bugs} {outcome.flaws}"
+        )
     return outcome
 
 

@@ -12,6 +12,10 @@ from previews.domain.preview import PreviewKey
 from previews.domain.project import Helm
 from previews.reconcile.resync import RECEIPTS_KEPT
 from tests.fakes.surroundings import REPOSITORY, project
+from tests.sweep.database_workloads import (
+    DATABASE_WORKLOADS,
+    close_while_a_database_is_made,
+)
 from tests.sweep.struck_town import StruckTown
 
 Workload = Callable[[StruckTown], None]
@@ -224,7 +228,10 @@ WORKLOADS: tuple[Workload, ...] = (
     drain,
     collect,
     forget,
+    *DATABASE_WORKLOADS,
 )
 
-MAY_NEVER_BEGIN: frozenset[Workload] = frozenset({close_during_deploy})
+MAY_NEVER_BEGIN: frozenset[Workload] = frozenset(
+    {close_during_deploy, close_while_a_database_is_made}
+)
 """How much was done and said before its end depends on the moment of the strike: then nothing of it may stay."""

@@ -19,6 +19,7 @@ import uvicorn
 import yaml
 
 from previews import app
+from previews.app_databases import build_refresh
 from previews.domain.preview import PreviewKey, parse_head_sha
 from previews.domain.record import PreviewRecord
 from previews.reconcile.controller import Controller
@@ -89,7 +90,8 @@ class Tour:
         controller = Controller(loop, cluster)
         inbox = Inbox(world.store, loop.effects, loop.enqueue)
         self._store = world.store
-        web = app.build_web(settings, loop, world, inbox)
+        templates = build_refresh(settings, {}, clock)
+        web = app.build_web(settings, loop, world, inbox, templates)
         server = uvicorn.Server(uvicorn.Config(web, port=0, log_config=None))
         thread = threading.Thread(target=server.run)
         inbox.start()

@@ -50,3 +50,6 @@ class NoCluster:
 
     def delete_object(self, found: OwnedObject) -> bool:  # noqa: ARG002 - the port has it
         return False
+
+    def job_log(self, namespace: str, lines: int) -> str:  # noqa: ARG002 - the port has it
+        return ""

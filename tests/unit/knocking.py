@@ -31,6 +31,7 @@ class Door:
         self.clock = ManualClock()
         self.secrets = [SECRET.encode()]
         self.problem: Exception | None = None
+        self.answered: list[str] = []
         self.client = TestClient(create_web(door=self.door(body_limit_bytes=2**21), routers=[]))
 
     def door(self, *, body_limit_bytes: int) -> WebhookDoor:
@@ -41,6 +42,7 @@ class Door:
             keys_of=self.keys_of,
             submit=self.submit,
             clock=self.clock,
+            answered=self.answered.append,
         )
 
     def keys_of(self, repository: str, number: int) -> Sequence[PreviewKey]:

@@ -93,6 +93,7 @@ def test_a_preview_is_shown_with_everything_that_is_known_of_it(api: API) -> Non
         "mode": None,
         "asleep": None,
         "queue": None,
+        "database": None,
         "is_gone": False,
         "removal": None,
         "receipt": None,
@@ -218,6 +219,7 @@ def test_what_is_not_known_is_null(api: API) -> None:
         "mode",
         "asleep",
         "queue",
+        "database",
         "removal",
         "receipt",
     }

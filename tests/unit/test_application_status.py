@@ -236,6 +236,23 @@ def test_a_refused_manifest_is_a_problem_though_all_reads_healthy() -> None:
     )
 
 
+def test_a_job_that_failed_while_the_sync_waited_for_it_is_a_problem() -> None:
+    raw = row("pr-2", "pr-2", "OutOfSync", "Degraded", "Failed", "pr-1")
+    raw["status"]["operationState"]["syncResult"]["resources"] = [
+        {"kind": "Service", "name": "app", "status": "Synced", "hookPhase": "Running"},
+        {
+            "kind": "Job",
+            "name": "migrate-0a1b2c3d4e",
+            "status": "Synced",
+            "hookPhase": "Failed",
+            "message": "Job has reached the specified backoff limit",
+        },
+    ]
+    assert reduced(raw).problems == (
+        "Job migrate-0a1b2c3d4e: Job has reached the specified backoff limit",
+    )
+
+
 def test_what_an_older_commit_was_refused_for_is_no_problem_of_this_one() -> None:
     raw = row("pr-1", "pr-1", "OutOfSync", "Healthy", "Failed", "pr-1")
     raw["status"]["operationState"]["syncResult"]["resources"] = [

@@ -30,6 +30,7 @@ from previews.domain.record import PreviewRecord, Removal
 from previews.errors import PreviewsError, StalledError, TransientError
 from previews.reconcile.collector import ASKED_MAX, Collector
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.server_watch import ServerWatch
 from tests.decoys import Why, decoys
 from tests.fakes.branch import FakeBranch
 from tests.fakes.clock import ManualClock
@@ -67,6 +68,7 @@ class Yard:
             forge=self.forge,
             store=self.store,
             cluster=self.cluster,
+            servers=ServerWatch({}, lambda _keys: None),
             writer=self.branch,
             effects=Effects(self._Witness(self)),
             clock=self.clock,

@@ -111,11 +111,12 @@ def test_the_first_configuration_that_is_shown_has_every_key() -> None:
             for name, inner in value.items():
                 yield from keys(inner, f"{prefix}.{name}" if prefix else name)
         elif isinstance(value, list) and value and isinstance(value[0], dict):
-            yield from keys(value[0], f"{prefix}[]")
+            for each in value:
+                yield from keys(each, f"{prefix}[]")
         else:
             yield prefix
 
-    expect_the_same(keys(shown, ""), KEYS)
+    expect_the_same(set(keys(shown, "")), KEYS)
 
 
 def test_the_operations_page_lists_every_reason_and_no_other() -> None:
@@ -156,6 +157,16 @@ def test_the_api_page_lists_every_route_and_no_other() -> None:
     }
     documented = re.findall(r"^\| `((?:GET|POST) /[^`]*)`", read("api.md"), re.MULTILINE)
     expect_the_same(documented, routes)
+
+
+def test_the_metrics_page_lists_every_metric_with_its_labels_and_no_other() -> None:
+    labels: dict[str, set[str]] = {}
+    for metric in FakeAPI().metrics.collect():
+        name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+        labels[name] = {label for sample in metric.samples for label in sample.labels}
+    rows = list(table_rows(read("metrics.md")))
+    expect_the_same((row[0].strip("`") for row in rows), labels)
+    assert {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in rows} == labels
 
 
 def test_every_make_target_is_explained() -> None:

@@ -17,15 +17,13 @@ from previews.domain.lifetime import (
     SleepHours,
     Until,
     Wishes,
-    annotations_of,
     end_of,
     expiry_of,
-    facts_from,
     is_pinned,
     sleep_of,
     ttl_of,
-    wishes_from,
 )
+from previews.domain.lifetime_annotations import annotations_of, facts_from, wishes_from
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 """A Wednesday."""

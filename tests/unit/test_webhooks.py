@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from previews.domain.record import Delivery, PreviewRecord, Verdict
 from previews.errors import PreviewsError, StalledError, TransientError
+from previews.web.metrics import ANSWERS
 from tests.github.hooks import example, signed_headers
 from tests.unit.knocking import BODY, GUID, KEYS, REPOSITORY, SECRET, Door, payload
 
@@ -100,6 +101,18 @@ def test_a_delivery_that_is_repeated_changes_nothing(door: Door) -> None:
 
     assert (answer.status_code, answer.json()["verdict"]) == (202, "duplicate")
     assert door.store.writes == writes
+
+
+def test_whoever_counts_is_told_of_every_answer(door: Door) -> None:
+    door.deliver(payload())
+    door.deliver(payload())
+    door.deliver(example("ping"), event="ping")
+    door.post(payload(), {})
+    door.problem = TransientError("StoreUnavailable", "the disk is full")
+    door.deliver(payload())
+
+    assert door.answered == ["accepted", "duplicate", "duplicate", "refused", "not stored"]
+    assert set(door.answered) <= set(ANSWERS)
 
 
 def test_a_replay_under_another_name_is_no_more_than_another_look(door: Door) -> None:

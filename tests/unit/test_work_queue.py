@@ -49,6 +49,19 @@ def test_the_earliest_due_comes_first_and_an_event_beats_a_delay() -> None:
     assert queue.take() == "end"
 
 
+def test_only_what_a_thread_could_take_now_counts_as_due() -> None:
+    clock = Hand()
+    queue: WorkQueue[str] = WorkQueue(monotonic=clock)
+    queue.add("in an hour", after_seconds=3600)
+    queue.add("in work")
+    queue.take()
+    queue.add("in work")
+    queue.add("now")
+    assert queue.due() == 1
+    queue.done("in work")
+    assert queue.due() == 2
+
+
 def test_a_failing_key_backs_off_ever_longer_and_starts_again_after_a_success() -> None:
     clock = Hand()
     queue: WorkQueue[str] = WorkQueue(monotonic=clock, jitter=random.Random(1))

@@ -47,23 +47,28 @@ class Image:
         ).encode()
 
 
+def build_program(source: Path, head_sha: str, program: Path) -> None:
+    """Compile what is in `source` so that it knows its commit."""
+    compiled = subprocess.run(
+        [
+            *(_go(), "build", "-trimpath", "-buildvcs=false"),
+            *(f"-ldflags=-s -w -X main.headSHA={head_sha}", "-o", str(program), "."),
+        ],
+        cwd=source,
+        env=go_environment(cgo=False),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if compiled.returncode:
+        raise RuntimeError(f"the sample application does not compile: {compiled.stderr}")
+
+
 def build_image(source: Path, head_sha: str) -> Image:
-    """Compile the program in `source` so that it knows its commit, and wrap it up."""
+    """The program in `source` as an image."""
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder, "shop")
-        compiled = subprocess.run(
-            [
-                *(_go(), "build", "-trimpath", "-buildvcs=false"),
-                *(f"-ldflags=-s -w -X main.headSHA={head_sha}", "-o", str(program), "."),
-            ],
-            cwd=source,
-            env=go_environment(cgo=False),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if compiled.returncode:
-            raise RuntimeError(f"the sample application does not compile: {compiled.stderr}")
+        build_program(source, head_sha, program)
         layer = _layer("shop", program.read_bytes())
     config = {
         "architecture": ARCHITECTURES[platform.machine()],

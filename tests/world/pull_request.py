@@ -1,15 +1,17 @@
 """One pull request of a World, with all who have to do with it: its author, its CI, its readers, its administrator."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from previews.domain.naming import names_of, short_sha
 from previews.domain.preview import HeadSha, PreviewKey
 from tests.world.gitea import OpenedPullRequest
 from tests.world.image import build_image
-from tests.world.visitor import OK, Answer, ask
+from tests.world.visitor import OK, Answer, ask, fill_in
 from tests.world.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -54,11 +56,13 @@ class PullRequest:
     def tag(self) -> str:
         return f"pr-{self.number}-{short_sha(self.head_sha)}"
 
-    def push(self, page: Page, *, image: bool = True) -> HeadSha:
-        """A further commit, and its CI unless `image` is False."""
+    def push(
+        self, page: Page, *, image: bool = True, files: Mapping[str, str | None] | None = None
+    ) -> HeadSha:
+        """A further commit of the page and of these files (None removes one), and its CI unless `image` is False."""
         checkout = self._world.shop
         checkout.switch_to(self.opened.branch)
-        self.head_sha = checkout.commit(page.files(), f"Say {page.title}")
+        self.head_sha = checkout.commit({**page.files(), **(files or {})}, f"Say {page.title}")
         checkout.push(self.opened.branch)
         if image:
             self.build_image()
@@ -89,6 +93,14 @@ class PullRequest:
 
     def page(self) -> Answer:
         return ask(self.url)
+
+    def order(self, item: str) -> Answer:
+        """Fill in the form of the page."""
+        return fill_in(f"{self.url}orders", {"item": item})
+
+    def orders(self) -> list[str]:
+        """What the page shows of its database, the newest first."""
+        return [unescape(item) for item in re.findall(r"<li>(.*?)</li>", self.page().body)]
 
     def application(self) -> Object | None:
         return self._world.kubernetes.application(self.names.application)
@@ -151,7 +163,9 @@ class PullRequest:
 
     def leftovers(self) -> list[str]:
         """What there still is of it anywhere."""
+        databases = self._world.databases
         found = {
+            "database": databases.leftovers(self.key) if databases else [],
             "Application": self.application(),
             "namespace": self.namespace(),
             "AppProject": self.app_project(),

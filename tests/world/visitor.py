@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -9,6 +10,7 @@ from typing import Self
 import httpx2
 
 OK = 200
+SEE_OTHER = 303
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
@@ -26,13 +28,24 @@ class Answer:
 
 def ask(url: str, user_agent: str = BROWSER) -> Answer:
     """One request. A name below localhost is this machine's, as browsers and curl have it: no resolver is asked."""
+    return _send("GET", url, user_agent)
+
+
+def fill_in(url: str, fields: Mapping[str, str]) -> Answer:
+    """Send a form. The answer is the one to the form itself, wherever it leads."""
+    return _send("POST", url, BROWSER, fields)
+
+
+def _send(
+    method: str, url: str, user_agent: str, fields: Mapping[str, str] | None = None
+) -> Answer:
     address = httpx2.URL(url)
-    host = address.netloc.decode("ascii")
+    headers = {"host": address.netloc.decode("ascii"), "user-agent": user_agent}
     if address.host.endswith(".localhost"):
         address = address.copy_with(host="127.0.0.1")
     try:
-        answer = httpx2.get(
-            address, headers={"host": host, "user-agent": user_agent}, trust_env=False, timeout=5
+        answer = httpx2.request(
+            method, address, data=fields, headers=headers, trust_env=False, timeout=5
         )
     except httpx2.HTTPError as error:
         return Answer(None, f"{type(error).__name__}: {error}")

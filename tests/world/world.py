@@ -5,6 +5,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from typing import Any, Self
 from previews.domain.preview import HeadSha
 from tests.cluster import RunningCluster
 from tests.world.checkout import Checkout
+from tests.world.database import SERVER, TEMPLATE, Databases, databases_for
 from tests.world.gitea import Gitea, User
 from tests.world.image import ImageRepository, build_image
 from tests.world.installation import GitOpsAddress, Installation
@@ -23,6 +25,9 @@ from tests.world.teardown import remove_instance
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "demo" / "shop"
+MIGRATIONS = "migrations"
+"""The folder in the sample's repository."""
+TEMPLATE_FILES = (SAMPLE / MIGRATIONS / "0001_orders.sql", ROOT / "tests" / "demo" / "template.sql")
 CHART = ROOT / "charts" / "preview-app"
 LOGS = ROOT / "build" / "logs"
 SPARE_TAG = "spare"
@@ -46,6 +51,9 @@ class WorldOptions:
 
     sleep_after: str | None = None
     """Without a request for this long a preview falls asleep."""
+
+    databases: bool = False
+    """Whether each preview has a database of its own, on a PostgreSQL server of this World."""
 
     @property
     def zone(self) -> str:
@@ -74,6 +82,8 @@ class World:
         self.gitops_repository = f"{options.name}/gitops"
         self.charts_repository = f"{options.name}/charts"
         self.gitops_folder = "previews"
+        self.databases: Databases | None = None
+        self._servers = ExitStack()
         self.bot: User
         self.manager: Manager
         self.shop: Checkout
@@ -110,7 +120,10 @@ class World:
             self._let_go()
 
     def abandon(self) -> None:
-        """End the manager and leave the rest for people to look at; the next World of this name removes it."""
+        """End the manager, and its database server, and leave the rest for people to look at.
+
+        The next World of this name removes it.
+        """
         self._end_manager()
         self._let_go()
 
@@ -123,6 +136,7 @@ class World:
             shutil.copyfile(self.manager.log, LOGS / f"{self.options.name}-manager.log")
 
     def _let_go(self) -> None:
+        self._servers.close()
         for held in (self.gitea, self.kubernetes, self.images, self._claim):
             held.close()
 
@@ -130,19 +144,27 @@ class World:
         return [self.shop_repository, self.gitops_repository, self.charts_repository]
 
     def open_pull_request(
-        self, branch: str, page: Page, *, title: str = "", image: bool = True
+        self,
+        branch: str,
+        page: Page,
+        *,
+        title: str = "",
+        image: bool = True,
+        files: Mapping[str, str] | None = None,
     ) -> PullRequest:
         """A branch, a commit, a pull request; and its CI's image unless `image` is False."""
-        head_sha = self.push_branch(branch, page)
+        head_sha = self.push_branch(branch, page, files)
         pull_request = self.propose(branch, head_sha, title=title or page.title, text=page.text)
         if image:
             pull_request.build_image()
         return pull_request
 
-    def push_branch(self, branch: str, page: Page) -> HeadSha:
-        """A branch with one commit on top of main."""
+    def push_branch(
+        self, branch: str, page: Page, files: Mapping[str, str] | None = None
+    ) -> HeadSha:
+        """A branch with one commit on top of main: the page, and these files."""
         self.shop.switch_to_new(branch)
-        head_sha = self.shop.commit(page.files(), f"Say {page.title}")
+        head_sha = self.shop.commit({**page.files(), **(files or {})}, f"Say {page.title}")
         self.shop.push(branch)
         return head_sha
 
@@ -195,6 +217,9 @@ class World:
             self.gitea.add_collaborator(repository, self.bot, "write")
         self.gitea.add_collaborator(self.gitops_repository, users["argocd"], "read")
         self.argocds_gitops = self._argocds_gitops(users["argocd"])
+        if self.options.databases:
+            serving = databases_for(self.cluster, self.options.name, TEMPLATE_FILES)
+            self.databases = self._servers.enter_context(serving)
         kubeconfig = self.installation.install(self.argocds_gitops, self.manager)
         self.manager.configure(self._configuration(kubeconfig))
 
@@ -264,6 +289,7 @@ class World:
             "resync": self.options.resync,
             # One world closes more within a few minutes than a team does in a day.
             "brake": {"removals": REMOVALS_ALLOWED},
+            "databases": self.databases.configuration() if self.databases else [],
             "projects": [self._project()],
         }
 
@@ -275,6 +301,8 @@ class World:
         return [str(self.manager.write_secret("webhook-secret", secret))]
 
     def _project(self) -> Object:
+        own_database = {"server": SERVER, "template": TEMPLATE, "migrations": MIGRATIONS}
+        migrate = {"migrate": {"command": ["/shop", "migrate"]}}
         return {
             "name": self.options.project,
             "repository": self.shop_repository,
@@ -286,10 +314,12 @@ class World:
                     "values": {
                         "ingress": {"className": self.cluster.ingress_class},
                         "probe": {"path": "/healthz"},
+                        **(migrate if self.databases else {}),
                     },
                 }
             },
             "hostname": self.options.hostname,
+            "database": own_database if self.databases else None,
             "lifetime": {"sleep_after": self.options.sleep_after},
         }
 

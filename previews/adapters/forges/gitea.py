@@ -1,5 +1,6 @@
 """Gitea (and Forgejo) by its API v1, with httpx2. docs/forges.md says where it differs from GitHub."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx2
@@ -19,6 +20,7 @@ from previews.adapters.forges.answers import (
     repository_path,
     unreachable,
 )
+from previews.adapters.forges.trees import Entry, is_cut_short, list_files, read_entries
 from previews.domain.preview import HeadSha, PullRequest
 from previews.domain.record import CommitStatus
 
@@ -26,6 +28,8 @@ API_PATH = "/api/v1"
 PER_PAGE = 50
 """Gitea's own limit unless its administrator sets another."""
 PAGES_MAX = 400
+TREE_PER_PAGE = 1000
+"""Gitea's own limit for trees, which have their own."""
 TIMEOUT_SECONDS = 10.0
 CONNECTIONS_MAX = 16
 BODY_BYTES_MAX = 32 * 1024 * 1024
@@ -96,6 +100,14 @@ class GiteaForge:
             url = repository_path(repository, "issues", "comments", ours.id)
             self._ask("PATCH", url, wants=dict, body=said)
 
+    def list_files(self, repository: str, head_sha: HeadSha, folder: str) -> Mapping[str, str]:
+        def read(tree: str, *, recursive: bool) -> list[Entry]:
+            return self._tree(
+                repository_path(repository, "git", "trees", tree), recursive=recursive
+            )
+
+        return list_files(read, head_sha, folder)
+
     def check(self) -> None:
         self._fetch_own_id()
 
@@ -103,6 +115,23 @@ class GiteaForge:
         _, user = self._ask("GET", "/user", wants=dict)
         self._own_id = read_own_id(Request("GET", "/user"), user)
         return self._own_id
+
+    def _tree(self, path: str, *, recursive: bool) -> list[Entry]:
+        """All entries of all pages, as many as Gitea says there are."""
+        asked = Request("GET", path)
+        found: list[Entry] = []
+        for page in range(1, PAGES_MAX + 1):
+            query = {"per_page": str(TREE_PER_PAGE), "page": str(page)}
+            query |= {"recursive": "true"} if recursive else {}
+            _, document = self._ask("GET", path, wants=dict, parameters=query)
+            entries = read_entries(asked, document)
+            found += entries
+            total, is_partial = document.get("total_count"), is_cut_short(asked, document)
+            if not is_partial and total == len(found):
+                return found
+            if not is_partial or not entries or total == len(found):
+                raise malformed(asked, f"{len(found)} entries of {total}")
+        raise malformed(asked, f"more than {PAGES_MAX} pages")
 
     def _list(self, path: str, **parameters: str) -> list[Json]:
         """All items of all pages, as many as Gitea says there are."""

@@ -6,7 +6,7 @@ PyGithub takes any answer below 400 for a good one and an empty one for an empty
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +32,7 @@ from previews.adapters.forges.answers import (
     repository_path,
     unreachable,
 )
+from previews.adapters.forges.trees import Entry, is_cut_short, list_files, read_entries
 from previews.domain.preview import HeadSha, PullRequest
 from previews.domain.record import CommitStatus
 
@@ -96,6 +97,19 @@ class GitHubForge:
         elif not reads_the_same(ours.body, body):
             url = repository_path(repository, "issues", "comments", ours.id)
             IssueComment(self._connection, url=url).edit(body)
+
+    def list_files(self, repository: str, head_sha: HeadSha, folder: str) -> Mapping[str, str]:
+        def read(tree: str, *, recursive: bool) -> list[Entry]:
+            path = repository_path(repository, "git", "trees", tree)
+            # GitHub takes any value for yes.
+            parameters = {"recursive": "1"} if recursive else None
+            _, document = self._connection.ask("GET", path, wants=dict, parameters=parameters)
+            asked = Request("GET", path)
+            if is_cut_short(asked, document):
+                raise malformed(asked, "a part of a tree that has too many files")
+            return read_entries(asked, document)
+
+        return list_files(read, head_sha, folder)
 
     def check(self) -> None:
         self._fetch_own_id()

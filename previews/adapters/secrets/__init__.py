@@ -1,0 +1,1 @@
+"""How a secret reaches a preview's namespace: one module for each kind of `domain.database.SecretKind`."""

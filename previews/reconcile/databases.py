@@ -1,0 +1,418 @@
+"""Gives each preview its database and the secret that opens it, and takes both away again.
+
+Nothing is remembered of a password but its id. What is missing is found by comparing: the role says which password it
+has, the secret which one it carries.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from previews.domain.database import (
+    Credential,
+    Database,
+    DatabasePolicy,
+    Provider,
+    Secret,
+    SecretKind,
+    Trouble,
+)
+from previews.domain.lifetime import Wishes
+from previews.domain.observation import DATABASE_FILE, Observation, Plan
+from previews.domain.ports import Clock, DatabaseServer, SecretDelivery
+from previews.domain.preview import Grant, PreviewKey, Stage
+from previews.domain.project import Project
+from previews.domain.record import PreviewRecord
+from previews.errors import PreviewsError, StalledError, TransientError
+from previews.reconcile.clone_line import CloneLine
+from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.server_watch import ServerWatch
+from previews.reconcile.writer import GitOpsWriter
+
+_ID_BYTES = 8
+_PASSWORD_BYTES = 32
+
+_log = structlog.get_logger("previews.databases")
+
+
+class Databases:
+    """Safe from any thread; for one preview it is called by one of them at a time."""
+
+    def __init__(
+        self,
+        watch: ServerWatch,
+        deliveries: Mapping[SecretKind, SecretDelivery],
+        *,
+        ownership: Callable[[PreviewKey], Mapping[str, str]],
+        writer: GitOpsWriter,
+        effects: Effects,
+        clock: Clock,
+        enqueue: Callable[[Iterable[PreviewKey]], None],
+    ) -> None:
+        self._watch = watch
+        self._deliveries = deliveries
+        self._labels = ownership
+        self._writer = writer
+        self._effects = effects
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._troubles: dict[PreviewKey, Trouble] = {}
+        self._agreed: dict[PreviewKey, Grant] = {}
+        self.line = CloneLine(enqueue)
+
+    def observe(
+        self,
+        project: Project | None,
+        record: PreviewRecord,
+        wishes: Wishes,
+        seen: Observation,
+        *,
+        goes: bool,
+    ) -> Observation:
+        """Add what there is of its database to what was seen. `goes`: an absence is to be proven now."""
+        policy = project.database if project else None
+        goes = goes or (seen.manifests is not None and seen.manifests.stage is not Stage.WHOLE)
+        left = self._is_left(policy, record) if goes else None
+        grant = None
+        has_image = seen.image is not None or not seen.needs_image
+        if project is not None and policy is not None and not goes and has_image:
+            has_namespace = seen.namespace is not None
+            grant = self._granted(project, policy, record, wishes, has_namespace=has_namespace)
+        return replace(
+            seen,
+            needs_database=policy is not None,
+            database_left=left,
+            grant=grant,
+            trouble=self._trouble(record.key),
+        )
+
+    def work(
+        self,
+        project: Project | None,
+        record: PreviewRecord,
+        wishes: Wishes,
+        seen: Observation,
+        decision: Plan,
+    ) -> PreviewRecord:
+        """Make it, open it, or drop it, as was decided. The record that comes back has what is granted now."""
+        policy = project.database if project else None
+        if decision.drop_database:
+            self._drop(policy, record)
+        if seen.grant is not None:
+            # Found again in Git, after the store was lost.
+            record = replace(record, grant=seen.grant)
+        if decision.bring_database and project is not None and policy is not None:
+            if record.manifests is not None and record.manifests.stage is not Stage.WHOLE:
+                # A new life: what is made from now on is not what is still left of the last one.
+                return replace(record, manifests=None, grant=None)
+            has_namespace = seen.namespace is not None
+            return self._bring(project, policy, record, wishes, has_namespace=has_namespace)
+        self.line.leave(record.key)
+        return record
+
+    def _trouble(self, key: PreviewKey) -> Trouble | None:
+        with self._lock:
+            return self._troubles.get(key)
+
+    def _is_left(self, policy: DatabasePolicy | None, record: PreviewRecord) -> bool | None:
+        """Whether anything of its database is there, read now; None for one that never had any."""
+        names = self._servers_of(policy, record)
+        found = [self._watch.read(name, record.key) for name in names]
+        own = [each for each in found if each is None or not each.is_shared]
+        return any(own) if own else None
+
+    def _servers_of(self, policy: DatabasePolicy | None, record: PreviewRecord) -> list[str]:
+        """Where its database may be: the configured server may have been another when it was made."""
+        own = {policy.server} if policy and policy.provider is Provider.POSTGRES else set()
+        before = {grant.server for grant in _grants(record)}
+        names = own | before | self._watch.where(record.key)
+        return sorted(name for name in names if self._watch.is_configured(name))
+
+    def _granted(
+        self,
+        project: Project,
+        policy: DatabasePolicy,
+        record: PreviewRecord,
+        wishes: Wishes,
+        *,
+        has_namespace: bool,
+    ) -> Grant | None:
+        """The database and its secret, if both are as they should be now; None while something is to be done."""
+        key = record.key
+        try:
+            return self._agreed_now(project, policy, record, wishes, has_namespace=has_namespace)
+        except PreviewsError as error:
+            self._note_trouble(key, error)
+            # It was well when last looked at, and nobody asked for another: a server that is away takes nothing down.
+            grant = record.grant
+            return grant if grant and _is_served(grant.since, wishes) else None
+
+    def _agreed_now(
+        self,
+        project: Project,
+        policy: DatabasePolicy,
+        record: PreviewRecord,
+        wishes: Wishes,
+        *,
+        has_namespace: bool,
+    ) -> Grant | None:
+        key = record.key
+        database = self._watch.known(policy.server, key)
+        if database is None or not _is_as_wished(database, wishes):
+            return None
+        with self._lock:
+            agreed = self._agreed.get(key)
+        if agreed and (agreed.incarnation, agreed.credential) == _ids(database):
+            return agreed
+        if policy.secret_kind is SecretKind.KUBERNETES and not has_namespace:
+            # There is nowhere to put it yet. Its id is known all the same: the pods are not rolled out twice.
+            planned = record.grant
+            return planned if planned and planned.incarnation == database.incarnation else None
+        return self._agreement(project, record, policy, database)
+
+    def _agreement(
+        self, project: Project, record: PreviewRecord, policy: DatabasePolicy, database: Database
+    ) -> Grant | None:
+        """Whether the role and a secret that is under way, or there, are of one password."""
+        key = record.key
+        if not database.credential or database.credential_at is None:
+            return None
+        delivery = self._deliveries[policy.secret_kind]
+        namespace = project.names(key.number).namespace
+        known = record.grant.secret_file if record.grant else ""
+        in_git = self._writer.text_in_git(key, DATABASE_FILE, known or None) or ""
+        for manifest in dict.fromkeys((known, in_git)):
+            said = delivery.credential_of(key, namespace, policy.secret_name, manifest)
+            if said == database.credential:
+                grant = replace(
+                    _grant(policy, database, database.credential, database.credential_at),
+                    secret_file=manifest,
+                )
+                with self._lock:
+                    if policy.secret_kind is not SecretKind.KUBERNETES:
+                        # One that we apply may be deleted, with its namespace or alone, and no watch tells of it.
+                        self._agreed[key] = grant
+                    self._troubles.pop(key, None)
+                return grant
+        return None
+
+    def _bring(
+        self,
+        project: Project,
+        policy: DatabasePolicy,
+        record: PreviewRecord,
+        wishes: Wishes,
+        *,
+        has_namespace: bool,
+    ) -> PreviewRecord:
+        """Do what is missing. What goes wrong is kept as the preview's trouble."""
+        key = record.key
+        try:
+            database = self._make(policy, key, wishes)
+            if database is None:
+                return record
+            grant = self._open(project, policy, record, database, has_namespace=has_namespace)
+        except PreviewsError as error:
+            self._note_trouble(key, error)
+            return record
+        finally:
+            self._forget(policy.server, key)
+        return replace(record, grant=grant)
+
+    def _make(self, policy: DatabasePolicy, key: PreviewKey, wishes: Wishes) -> Database | None:
+        """The database, ready, and of the incarnation that is asked for; None while it is not its turn."""
+        server = self._watch.server(policy.server)
+        database = self._watch.read(policy.server, key)
+        if database is not None and not _is_new_enough(database, wishes):
+            self._effects.perform(Effect.DROP_DATABASE, key, partial(server.drop, key))
+            database = None
+        if database is None or not database.is_ready:
+            with self.line.turn(policy.server, policy.template, key) as is_ours:
+                if not is_ours:
+                    return None
+                self._create(server, policy, key)
+            database = self._watch.read(policy.server, key)
+        if database is None or not database.is_ready:
+            raise TransientError(
+                "DatabaseRefused",
+                f"the database of {key} was made, and is not there: looking again",
+            )
+        return database
+
+    def _create(self, server: DatabaseServer, policy: DatabasePolicy, key: PreviewKey) -> None:
+        # Whoever is let in must not be able to look around.
+        server.check()
+        incarnation = secrets.token_hex(_ID_BYTES)
+        self._effects.perform(
+            Effect.CREATE_DATABASE,
+            key,
+            lambda: server.create(
+                key, policy.template, policy.limits, incarnation=incarnation, at=self._clock.now()
+            ),
+        )
+
+    def _open(
+        self,
+        project: Project,
+        policy: DatabasePolicy,
+        record: PreviewRecord,
+        database: Database,
+        *,
+        has_namespace: bool,
+    ) -> Grant:
+        """A new password for its role, and the secret that carries it."""
+        key = record.key
+        name = self._planned(project, policy, record, database, has_namespace=has_namespace)
+        name = name or secrets.token_hex(_ID_BYTES)
+        grant = _grant(policy, database, name, self._clock.now())
+        if policy.secret_kind is SecretKind.KUBERNETES and not has_namespace:
+            return grant
+        credential = Credential(
+            id=name, at=grant.since, password=secrets.token_urlsafe(_PASSWORD_BYTES)
+        )
+        if policy.provider is Provider.SHARED:
+            credential = replace(credential, id=database.credential)
+        else:
+            self._effects.perform(
+                Effect.SET_CREDENTIAL,
+                key,
+                lambda: self._watch.server(policy.server).set_credential(key, credential),
+            )
+        manifest = self._deliver(project, policy, key, credential)
+        return replace(grant, credential=credential.id, secret_file=manifest)
+
+    def _planned(
+        self,
+        project: Project,
+        policy: DatabasePolicy,
+        record: PreviewRecord,
+        database: Database,
+        *,
+        has_namespace: bool,
+    ) -> str:
+        """The id that the chart was told before there was a namespace; empty once any password had it."""
+        grant, key = record.grant, record.key
+        if policy.secret_kind is not SecretKind.KUBERNETES or database.credential:
+            return ""
+        if grant is None or grant.incarnation != database.incarnation:
+            return ""
+        if has_namespace:
+            # A secret that carries it is of a password that the role has no more: it would seem to agree for ever.
+            namespace = project.names(key.number).namespace
+            said = self._deliveries[policy.secret_kind].credential_of(
+                key, namespace, policy.secret_name, ""
+            )
+            if said == grant.credential:
+                return ""
+        return grant.credential
+
+    def _deliver(
+        self, project: Project, policy: DatabasePolicy, key: PreviewKey, credential: Credential
+    ) -> str:
+        login = self._watch.server(policy.server).login(key, credential.password)
+        secret = Secret(
+            key=key,
+            namespace=project.names(key.number).namespace,
+            name=policy.secret_name,
+            credential=credential.id,
+            labels=self._labels(key),
+            # A pod that needs the key of its own credential waits for it, and never starts with an older secret.
+            data=login.variables() | {f"credential-{credential.id}": "present"},
+        )
+        return self._effects.perform(
+            Effect.DELIVER_SECRET,
+            key,
+            lambda: self._deliveries[policy.secret_kind].deliver(secret),
+        )
+
+    def _drop(self, policy: DatabasePolicy | None, record: PreviewRecord) -> None:
+        """Take database, role and what was delivered away. What goes wrong is kept as the preview's trouble."""
+        key = record.key
+        try:
+            # The database is what shows that something is left: it goes last.
+            self._withdraw(policy, record)
+            for name in self._servers_of(policy, record):
+                if self._watch.read(name, key) is not None:
+                    server = self._watch.server(name)
+                    self._effects.perform(Effect.DROP_DATABASE, key, partial(server.drop, key))
+        except PreviewsError as error:
+            self._note_trouble(key, error)
+        else:
+            with self._lock:
+                self._troubles.pop(key, None)
+        finally:
+            for name in self._servers_of(policy, record):
+                self._forget(name, key)
+
+    def _withdraw(self, policy: DatabasePolicy | None, record: PreviewRecord) -> None:
+        """Also what was delivered in another way than the present one, or for a project that is not configured."""
+        ways = {(grant.secret_kind, grant.secret_name) for grant in _grants(record)}
+        if policy is not None:
+            ways.add((policy.secret_kind.value, policy.secret_name))
+        for kind, name in sorted(ways):
+            delivery = self._deliveries.get(SecretKind(kind))
+            if delivery is not None:
+                self._effects.perform(
+                    Effect.WITHDRAW_SECRET, record.key, partial(delivery.withdraw, record.key, name)
+                )
+
+    def _forget(self, server: str, key: PreviewKey) -> None:
+        """It has to be read again: we changed it, or do not know whether we did."""
+        self._watch.forget(server, key)
+        with self._lock:
+            self._agreed.pop(key, None)
+
+    def _note_trouble(self, key: PreviewKey, error: PreviewsError) -> None:
+        trouble = Trouble(error.reason, error.message, isinstance(error, StalledError))
+        with self._lock:
+            is_news = self._troubles.get(key) != trouble
+            self._troubles[key] = trouble
+        if is_news:
+            _log.warning("trouble", key=str(key), reason=error.reason, message=error.message)
+
+
+def _is_served(since: datetime, wishes: Wishes) -> bool:
+    return all(_not_before(since, said.at) for said in (wishes.reset, wishes.rotation) if said)
+
+
+def _is_new_enough(database: Database, wishes: Wishes) -> bool:
+    return _not_before(database.created_at, wishes.reset.at if wishes.reset else None)
+
+
+def _is_as_wished(database: Database, wishes: Wishes) -> bool:
+    rotation = wishes.rotation.at if wishes.rotation else None
+    return (
+        database.is_ready
+        and _is_new_enough(database, wishes)
+        # Without a password there is none to be changed.
+        and (not database.credential or _not_before(database.credential_at, rotation))
+    )
+
+
+def _not_before(done: datetime | None, asked: datetime | None) -> bool:
+    return asked is None or (done is not None and done >= asked)
+
+
+def _ids(database: Database) -> tuple[str, str]:
+    return database.incarnation, database.credential
+
+
+def _grant(policy: DatabasePolicy, database: Database, credential: str, since: datetime) -> Grant:
+    return Grant(
+        server=policy.server,
+        incarnation=database.incarnation,
+        credential=credential,
+        since=since,
+        secret_kind=policy.secret_kind.value,
+        secret_name=policy.secret_name,
+    )
+
+
+def _grants(record: PreviewRecord) -> list[Grant]:
+    carried = record.manifests.grant if record.manifests else None
+    return [grant for grant in (record.grant, carried) if grant]
