@@ -216,6 +216,11 @@ class Databases:
             database = self._make(policy, key, wishes)
             if database is None:
                 return record
+            can_tell = has_namespace or policy.secret_kind is not SecretKind.KUBERNETES
+            agreed = self._agreement(project, record, policy, database) if can_tell else None
+            if agreed is not None and _is_as_wished(database, wishes):
+                # What was known of it was older than what is there.
+                return replace(record, grant=agreed)
             grant = self._open(project, policy, record, database, has_namespace=has_namespace)
         except PreviewsError as error:
             self._note_trouble(key, error)

@@ -34,6 +34,7 @@ class ServerWatch:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._known: dict[tuple[str, PreviewKey], Database | None] = {}
+        self._listed: dict[str, frozenset[PreviewKey]] = {}
         self._problem: str | None = None
 
     def problem(self) -> str | None:
@@ -80,12 +81,15 @@ class ServerWatch:
     def where(self, key: PreviewKey) -> set[str]:
         """The servers that are known to have anything of it."""
         with self._lock:
-            return {name for (name, each), found in self._known.items() if each == key and found}
+            listed = {name for name, keys in self._listed.items() if key in keys}
+            read = {name for (name, each), found in self._known.items() if each == key and found}
+            return listed | read
 
     def keys(self) -> set[PreviewKey]:
         """Every preview that has anything on a server, as far as is known."""
         with self._lock:
-            return {key for (_, key), found in self._known.items() if found is not None}
+            read = {key for (_, key), found in self._known.items() if found is not None}
+            return read.union(*self._listed.values())
 
     def look(self) -> None:
         """List every server's databases, and have those previews looked at of which something is not as known."""
@@ -100,15 +104,15 @@ class ServerWatch:
         self._problem = "; ".join(problems) or None
 
     def _take_in(self, name: str, found: Mapping[PreviewKey, Database]) -> list[PreviewKey]:
+        """A list is a hint: what was done while it was made is newer. Whatever differs is read when it counts."""
         with self._lock:
-            before = {key: each for (server, key), each in self._known.items() if server == name}
-            changed = [key for key in {*before, *found} if before.get(key) != found.get(key)]
+            known = {key: each for (server, key), each in self._known.items() if server == name}
+            changed = {key for key, each in known.items() if each != found.get(key)}
             for key in changed:
-                # Only a hint, since what we do meanwhile may be newer: it is read when it counts.
-                self._known.pop((name, key), None)
-                if key in found:
-                    self._known[name, key] = found[key]
-        return sorted(changed)
+                del self._known[name, key]
+            before = self._listed.get(name, frozenset())
+            self._listed[name] = frozenset(found)
+        return sorted(changed | (before ^ found.keys()))
 
     def owned_objects(self) -> list[OwnedObject]:
         """Everything of ours on every server, read now. Raises PreviewsError unless all of it can be read."""

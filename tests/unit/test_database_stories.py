@@ -212,6 +212,21 @@ def test_a_rotation_keeps_the_data_and_changes_the_password(town: Town) -> None:
     assert can_log_in(town, number)
 
 
+def test_a_listing_that_is_older_than_what_was_done_rotates_nothing(town: Town) -> None:
+    number = town.open()
+    town.settle()
+    listed = {found.key: found for found in town.databases.list_databases() if found.key}
+    town.clock.seconds += 60
+    town.loop.actions.rotate_password(key(number), actor="octo-dev")
+    town.settle()
+    rotated = town.record(number).grant
+
+    town.loop.enqueue(town.loop.servers._take_in(SERVER, listed))
+    town.settle()
+
+    assert town.record(number).grant == rotated
+
+
 def test_a_new_certificate_has_it_sealed_anew(town: Town) -> None:
     number = town.open()
     town.settle()
