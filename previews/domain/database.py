@@ -107,7 +107,8 @@ class Login:
     def variables(self) -> dict[str, str]:
         """As libpq reads them from the environment, and as one address."""
         credentials = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-        where = f"{self.host}:{self.port}/{quote(self.database, safe='')}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        where = f"{host}:{self.port}/{quote(self.database, safe='')}"
         return {
             "DATABASE_URL": f"postgresql://{credentials}@{where}?sslmode={self.sslmode}",
             "PGHOST": self.host,

@@ -16,10 +16,12 @@ from httpx2 import HTTPError
 
 from tests.bench.burst import measure_burst
 from tests.bench.collect import measure_collect
+from tests.bench.databases import measure_databases, measure_large_databases
 from tests.bench.document import write_document
 from tests.bench.door import measure_door
 from tests.bench.figures import FIGURES_FILE, SAMPLES_FILE, Part, flat, load, save
 from tests.bench.machine import load_average, versions
+from tests.bench.sleeping import measure_sleep
 from tests.bench.targets import (
     STAGES,
     missing_samples,
@@ -37,16 +39,23 @@ SAMPLES = 20
 CANNOT_RUN = 3
 
 OnCluster = Callable[[RunningCluster, Part, Callable[[str], None], int], None]
+ALONE: dict[str, Callable[[Part, Callable[[str], None], int], None]] = {
+    "door": lambda part, say, _samples: measure_door(part, say),
+    "databases": measure_databases,
+    "large-databases": measure_large_databases,
+}
+"""What needs no cluster."""
 PARTS: dict[str, OnCluster | None] = {
-    "door": None,
+    **dict.fromkeys(ALONE),
     "burst": measure_burst,
     "collect": measure_collect,
     "pods": measure_pods,
+    "sleep": measure_sleep,
     "gitea": measure_forge_git,
     "50": partial(measure_among, size=50, beside_stuck=True),
     "300": partial(measure_among, size=300, beside_stuck=False),
 }
-"""In this order. The door alone needs no cluster."""
+"""In this order."""
 
 
 def main() -> int:
@@ -121,7 +130,7 @@ def _measure(
 
     try:
         if measure is None:
-            measure_door(part, say)
+            ALONE[name](part, say, samples)
         elif cluster is not None:
             with alone_on(cluster.directory, "a measurement"):
                 measure(cluster, part, say, samples)
