@@ -86,6 +86,8 @@ class Observation:
     """Whether anything of its database or role is there; None for one that never had any."""
     migration_log: str = ""
     """The last lines of a migration that failed, while a sync has failed."""
+    secret_problem: str = ""
+    """Why the database's secret has not arrived, while the workload is not healthy."""
     trouble: Trouble | None = None
     """Why the database could last not be made, or dropped."""
 

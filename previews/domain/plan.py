@@ -184,7 +184,7 @@ def _rungs(pull_request: PullRequest, seen: Observation, mode: Mode) -> Iterator
     if mode is Mode.ASLEEP:
         return
     image = seen.image if seen.needs_image else None
-    yield _Rung("Healthy", Phase.DEPLOYING, _not_healthy(application, image))
+    yield _Rung("Healthy", Phase.DEPLOYING, _not_healthy(application, image, seen.secret_problem))
     if mode is Mode.WARMING:
         return
     result = seen.probe_result
@@ -212,7 +212,11 @@ def _not_synced(application: Application, migration_log: str) -> tuple[str, str]
     return None
 
 
-def _not_healthy(application: Application, image: Image | None) -> tuple[str, str] | None:
+def _not_healthy(
+    application: Application, image: Image | None, secret_problem: str
+) -> tuple[str, str] | None:
+    if secret_problem:
+        return "SecretNotDelivered", secret_problem
     if application.health != "Healthy":
         return f"Health{application.health}", "the workload is not healthy"
     if image is not None and image.reference not in application.images:

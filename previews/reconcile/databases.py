@@ -6,7 +6,7 @@ has, the secret which one it carries.
 
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -18,18 +18,18 @@ from previews.domain.database import (
     Database,
     DatabasePolicy,
     Provider,
-    Secret,
     SecretKind,
     Trouble,
 )
 from previews.domain.lifetime import Wishes
 from previews.domain.observation import DATABASE_FILE, Observation, Plan
-from previews.domain.ports import Clock, DatabaseServer, SecretDelivery
+from previews.domain.ports import Clock, DatabaseServer
 from previews.domain.preview import Grant, PreviewKey, Stage
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.errors import PreviewsError, StalledError, TransientError
 from previews.reconcile.clone_line import CloneLine
+from previews.reconcile.delivery import Delivery, grants_of
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.server_watch import ServerWatch
 from previews.reconcile.writer import GitOpsWriter
@@ -46,17 +46,15 @@ class Databases:
     def __init__(
         self,
         watch: ServerWatch,
-        deliveries: Mapping[SecretKind, SecretDelivery],
+        delivery: Delivery,
         *,
-        ownership: Callable[[PreviewKey], Mapping[str, str]],
         writer: GitOpsWriter,
         effects: Effects,
         clock: Clock,
         enqueue: Callable[[Iterable[PreviewKey]], None],
     ) -> None:
         self._watch = watch
-        self._deliveries = deliveries
-        self._labels = ownership
+        self._delivery = delivery
         self._writer = writer
         self._effects = effects
         self._clock = clock
@@ -88,6 +86,7 @@ class Databases:
             needs_database=policy is not None,
             database_left=left,
             grant=grant,
+            secret_problem=self._delivery.problem(project, seen) if grant else "",
             trouble=self._trouble(record.key),
         )
 
@@ -129,7 +128,7 @@ class Databases:
     def _servers_of(self, policy: DatabasePolicy | None, record: PreviewRecord) -> list[str]:
         """Where its database may be: the configured server may have been another when it was made."""
         own = {policy.server} if policy and policy.provider is Provider.POSTGRES else set()
-        before = {grant.server for grant in _grants(record)}
+        before = {grant.server for grant in grants_of(record)}
         names = own | before | self._watch.where(record.key)
         return sorted(name for name in names if self._watch.is_configured(name))
 
@@ -182,12 +181,10 @@ class Databases:
         key = record.key
         if not database.credential or database.credential_at is None:
             return None
-        delivery = self._deliveries[policy.secret_kind]
-        namespace = project.names(key.number).namespace
         known = record.grant.secret_file if record.grant else ""
         in_git = self._writer.text_in_git(key, DATABASE_FILE, known or None) or ""
         for manifest in dict.fromkeys((known, in_git)):
-            said = delivery.credential_of(key, namespace, policy.secret_name, manifest)
+            said = self._delivery.credential_of(project, policy, key, manifest)
             if said == database.credential:
                 grant = replace(
                     _grant(policy, database, database.credential, database.credential_at),
@@ -288,7 +285,8 @@ class Databases:
                 key,
                 lambda: self._watch.server(policy.server).set_credential(key, credential),
             )
-        manifest = self._deliver(project, policy, key, credential)
+        login = self._watch.server(policy.server).login(key, credential.password)
+        manifest = self._delivery.deliver(project, policy, key, credential.id, login)
         return replace(grant, credential=credential.id, secret_file=manifest)
 
     def _planned(
@@ -308,39 +306,17 @@ class Databases:
             return ""
         if has_namespace:
             # A secret that carries it is of a password that the role has no more: it would seem to agree for ever.
-            namespace = project.names(key.number).namespace
-            said = self._deliveries[policy.secret_kind].credential_of(
-                key, namespace, policy.secret_name, ""
-            )
+            said = self._delivery.credential_of(project, policy, key, "")
             if said == grant.credential:
                 return ""
         return grant.credential
-
-    def _deliver(
-        self, project: Project, policy: DatabasePolicy, key: PreviewKey, credential: Credential
-    ) -> str:
-        login = self._watch.server(policy.server).login(key, credential.password)
-        secret = Secret(
-            key=key,
-            namespace=project.names(key.number).namespace,
-            name=policy.secret_name,
-            credential=credential.id,
-            labels=self._labels(key),
-            # A pod that needs the key of its own credential waits for it, and never starts with an older secret.
-            data=login.variables() | {f"credential-{credential.id}": "present"},
-        )
-        return self._effects.perform(
-            Effect.DELIVER_SECRET,
-            key,
-            lambda: self._deliveries[policy.secret_kind].deliver(secret),
-        )
 
     def _drop(self, policy: DatabasePolicy | None, record: PreviewRecord) -> None:
         """Take database, role and what was delivered away. What goes wrong is kept as the preview's trouble."""
         key = record.key
         try:
             # The database is what shows that something is left: it goes last.
-            self._withdraw(policy, record)
+            self._delivery.withdraw(policy, record)
             for name in self._servers_of(policy, record):
                 if self._watch.read(name, key) is not None:
                     server = self._watch.server(name)
@@ -353,18 +329,6 @@ class Databases:
         finally:
             for name in self._servers_of(policy, record):
                 self._forget(name, key)
-
-    def _withdraw(self, policy: DatabasePolicy | None, record: PreviewRecord) -> None:
-        """Also what was delivered in another way than the present one, or for a project that is not configured."""
-        ways = {(grant.secret_kind, grant.secret_name) for grant in _grants(record)}
-        if policy is not None:
-            ways.add((policy.secret_kind.value, policy.secret_name))
-        for kind, name in sorted(ways):
-            delivery = self._deliveries.get(SecretKind(kind))
-            if delivery is not None:
-                self._effects.perform(
-                    Effect.WITHDRAW_SECRET, record.key, partial(delivery.withdraw, record.key, name)
-                )
 
     def _forget(self, server: str, key: PreviewKey) -> None:
         """It has to be read again: we changed it, or do not know whether we did."""
@@ -416,8 +380,3 @@ def _grant(policy: DatabasePolicy, database: Database, credential: str, since: d
         secret_kind=policy.secret_kind.value,
         secret_name=policy.secret_name,
     )
-
-
-def _grants(record: PreviewRecord) -> list[Grant]:
-    carried = record.manifests.grant if record.manifests else None
-    return [grant for grant in (record.grant, carried) if grant]

@@ -38,6 +38,7 @@ from previews.reconcile.admission import Admission
 from previews.reconcile.brake import Brake
 from previews.reconcile.collector import Collector
 from previews.reconcile.databases import Databases
+from previews.reconcile.delivery import Delivery
 from previews.reconcile.effects import Effects, Witness
 from previews.reconcile.gates import Gates
 from previews.reconcile.lifetimes import Lifetimes
@@ -162,8 +163,7 @@ class Loop:
         self.servers = ServerWatch(world.databases, self.enqueue)
         databases = Databases(
             self.servers,
-            world.deliveries,
-            ownership=partial(ownership, options.instance),
+            Delivery(world.deliveries, partial(ownership, options.instance), effects),
             writer=self.writer,
             effects=effects,
             clock=world.clock,

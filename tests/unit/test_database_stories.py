@@ -227,6 +227,36 @@ def test_a_listing_that_is_older_than_what_was_done_rotates_nothing(town: Town) 
     assert town.record(number).grant == rotated
 
 
+def test_why_a_secret_does_not_arrive_is_said_while_pods_wait_for_it(town: Town) -> None:
+    number = town.open()
+    town.settle()
+    names = names_of(key(number), host_pattern="")
+    town.secrets.problems[names.namespace, "database"] = "no key could decrypt secret"
+
+    town.argocd.finishes(names.application, health="Progressing")
+    town.settle(5)
+
+    record = town.record(number)
+    assert (record.reason, record.message) == (
+        "SecretNotDelivered",
+        "no key could decrypt secret",
+    )
+
+
+def test_a_migration_that_fails_is_the_reason_with_its_last_words(town: Town) -> None:
+    number = town.open()
+    town.settle()
+    names = names_of(key(number), host_pattern="")
+    town.cluster.logs[names.namespace] = "ERROR: relation orders exists"
+
+    town.argocd.finishes(names.application, operation_phase="Failed", sync="OutOfSync")
+    town.settle(5)
+
+    record = town.record(number)
+    assert (record.reason, record.failed) == ("MigrationFailed", True)
+    assert "relation orders exists" in record.message
+
+
 def test_a_new_certificate_has_it_sealed_anew(town: Town) -> None:
     number = town.open()
     town.settle()

@@ -1,0 +1,91 @@
+"""Brings the secrets of databases to their previews, in each project's way, and takes them back."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from previews.domain.database import DatabasePolicy, Login, Secret, SecretKind
+from previews.domain.observation import Observation
+from previews.domain.ports import SecretDelivery
+from previews.domain.preview import Grant, PreviewKey
+from previews.domain.project import Project
+from previews.domain.record import PreviewRecord
+from previews.errors import PreviewsError
+from previews.reconcile.effects import Effect, Effects
+
+
+class Delivery:
+    """Safe from any thread."""
+
+    def __init__(
+        self,
+        deliveries: Mapping[SecretKind, SecretDelivery],
+        ownership: Callable[[PreviewKey], Mapping[str, str]],
+        effects: Effects,
+    ) -> None:
+        self._deliveries = deliveries
+        self._labels = ownership
+        self._effects = effects
+
+    def credential_of(
+        self, project: Project, policy: DatabasePolicy, key: PreviewKey, manifest: str
+    ) -> str:
+        """The id of the secret that is under way or there, with this manifest in Git; empty if there is none."""
+        namespace = project.names(key.number).namespace
+        delivery = self._deliveries[policy.secret_kind]
+        return delivery.credential_of(key, namespace, policy.secret_name, manifest)
+
+    def problem(self, project: Project | None, seen: Observation) -> str:
+        """Why a secret has not arrived. Asked for only while pods do not come up: they wait for it."""
+        policy, application = project.database if project else None, seen.application
+        if project is None or policy is None or application is None:
+            return ""
+        if application.health == "Healthy" or not application.proven_for_spec:
+            return ""
+        try:
+            namespace = project.names(seen.key.number).namespace
+            return self._deliveries[policy.secret_kind].problem(namespace, policy.secret_name)
+        except PreviewsError:
+            # That the workload is not healthy is known without it.
+            return ""
+
+    def deliver(
+        self,
+        project: Project,
+        policy: DatabasePolicy,
+        key: PreviewKey,
+        credential: str,
+        login: Login,
+    ) -> str:
+        """Send it on its way. Comes back with the manifest for Git."""
+        secret = Secret(
+            key=key,
+            namespace=project.names(key.number).namespace,
+            name=policy.secret_name,
+            credential=credential,
+            labels=self._labels(key),
+            # A pod that needs the key of its own credential waits for it, and never starts with an older secret.
+            data=login.variables() | {f"credential-{credential}": "present"},
+        )
+        return self._effects.perform(
+            Effect.DELIVER_SECRET,
+            key,
+            lambda: self._deliveries[policy.secret_kind].deliver(secret),
+        )
+
+    def withdraw(self, policy: DatabasePolicy | None, record: PreviewRecord) -> None:
+        """Also what was delivered in another way than the present one, or for a project that is not configured."""
+        ways = {(grant.secret_kind, grant.secret_name) for grant in grants_of(record)}
+        if policy is not None:
+            ways.add((policy.secret_kind.value, policy.secret_name))
+        for kind, name in sorted(ways):
+            delivery = self._deliveries.get(SecretKind(kind))
+            if delivery is not None:
+                self._effects.perform(
+                    Effect.WITHDRAW_SECRET, record.key, partial(delivery.withdraw, record.key, name)
+                )
+
+
+def grants_of(record: PreviewRecord) -> list[Grant]:
+    """What its database was granted, and what its manifests still name."""
+    carried = record.manifests.grant if record.manifests else None
+    return [grant for grant in (record.grant, carried) if grant]
