@@ -86,8 +86,8 @@ class PreviewRow(SQLModel, table=True):
     is_rewritten: bool = Field(sa_column_kwargs={"server_default": text("0")})
     removal: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
     grant: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
-    edited_migrations: str = Field(sa_type=AnyText, sa_column_kwargs={"server_default": ""})
-    storage_warning: str = Field(sa_type=AnyText, sa_column_kwargs={"server_default": ""})
+    edited_migrations: str = Field(sa_type=AnyText, sa_column_kwargs={"server_default": '""'})
+    storage_warning: str = Field(sa_type=AnyText, sa_column_kwargs={"server_default": '""'})
 
 
 class WishesRow(SQLModel, table=True):

@@ -75,7 +75,8 @@ def test_every_value_arrives(helm: str) -> None:
     found = by_kind(render(helm, PREVIEW_APP, ALL_APP_VALUES))
     pod = found["Deployment"]["spec"]["template"]["spec"]
     container = pod["containers"][0]
-    assert {variable["name"]: variable["value"] for variable in container["env"]} == {
+    plain = [variable for variable in container["env"] if "value" in variable]
+    assert {variable["name"]: variable["value"] for variable in plain} == {
         "PORT": "9000",
         "TEXT": 'a: "b" {{ .Values }} \u2028',
         "NUMBER": "1",
@@ -180,7 +181,15 @@ def test_migrations_run_before_the_pods_are_made_and_argo_cd_waits_for_them(helm
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["/shop", "migrate"]
     assert container["image"] == "registry.example/shop:pr-42-abc1234"
-    assert container["env"] == [{"name": "PORT", "value": "8080"}]
+    assert container["env"][0] == {"name": "PORT", "value": "8080"}
+
+
+def test_pods_and_migrations_wait_for_the_secret_of_their_own_password(helm: str) -> None:
+    found = by_kind(render(helm, PREVIEW_APP, MIGRATED_APP_VALUES))
+    for kind in ("Deployment", "Job"):
+        (container,) = found[kind]["spec"]["template"]["spec"]["containers"]
+        (wanted,) = (each["valueFrom"] for each in container["env"] if "valueFrom" in each)
+        assert wanted == {"secretKeyRef": {"name": "database", "key": "credential-k7"}}
 
 
 def test_a_migration_that_failed_neither_runs_for_ever_nor_vanishes(helm: str) -> None:
