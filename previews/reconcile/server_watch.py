@@ -34,7 +34,7 @@ class ServerWatch:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._known: dict[tuple[str, PreviewKey], Database | None] = {}
-        self._listed: dict[str, frozenset[PreviewKey]] = {}
+        self._listed: dict[str, Mapping[PreviewKey, Database]] = {}
         self._problem: str | None = None
 
     def problem(self) -> str | None:
@@ -110,9 +110,11 @@ class ServerWatch:
             changed = {key for key, each in known.items() if each != found.get(key)}
             for key in changed:
                 del self._known[name, key]
-            before = self._listed.get(name, frozenset())
-            self._listed[name] = frozenset(found)
-        return sorted(changed | (before ^ found.keys()))
+            # Also of those that nobody has read since our own last change.
+            before = self._listed.get(name, {})
+            changed |= {k for k in before.keys() | found.keys() if before.get(k) != found.get(k)}
+            self._listed[name] = found
+        return sorted(changed)
 
     def owned_objects(self) -> list[OwnedObject]:
         """Everything of ours on every server, read now. Raises PreviewsError unless all of it can be read."""

@@ -1,4 +1,4 @@
-"""The command line: `python -m tests.soak [--lives N] [--abreast N] [--seed N] [--no-faults]`.
+"""The command line: `python -m tests.soak [--lives N] [--abreast N] [--seed N] [--no-faults] [--databases]`.
 
 Exit codes: 0 nothing is left and everything converged, 1 not so, 3 this machine cannot run the cluster.
 """
@@ -13,6 +13,7 @@ from tests.cluster import preflight, running
 from tests.cluster.progress import Progress
 from tests.soak.run import Size, soak
 from tests.soak.verdict import FILE, Outcome, save
+from tests.world.database import missing_server
 from tests.world.exclusive import alone_on
 
 CANNOT_RUN = 3
@@ -29,6 +30,9 @@ def main() -> int:
     if cluster is None:
         print(preflight() or "the cluster is down: make cluster-up", file=sys.stderr)
         return CANNOT_RUN
+    if size.databases and (missing := missing_server()):
+        print(missing, file=sys.stderr)
+        return CANNOT_RUN
     progress = Progress()
     try:
         with alone_on(cluster.directory, "the soak"):
@@ -36,7 +40,7 @@ def main() -> int:
     except KeyboardInterrupt:
         progress.say("interrupted; everything that was made is taken back")
         return INTERRUPTED
-    save(outcome.figures(), with_faults=size.with_faults)
+    save(outcome.figures(), with_faults=size.with_faults, databases=size.databases)
     _report(outcome)
     return 0 if outcome.is_clean else 1
 
@@ -53,12 +57,16 @@ def _parse_arguments() -> Size:
     parser.add_argument("--abreast", type=int, default=ABREAST, help="at once (%(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="of an earlier run, to repeat it")
     parser.add_argument("--no-faults", action="store_true", help="nothing is lost or killed")
+    parser.add_argument(
+        "--databases", action="store_true", help="each preview has a database and a sealed secret"
+    )
     given = parser.parse_args()
     return Size(
         lives=given.lives,
         abreast=given.abreast,
         seed=secrets.randbelow(10**6) if given.seed is None else given.seed,
         with_faults=not given.no_faults,
+        databases=given.databases,
     )
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx2
@@ -18,6 +19,14 @@ Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Granted:
+    """A preview's database, by what changes with a new one or a new password."""
+
+    incarnation: str
+    password_since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """One preview as the manager shows it."""
 
@@ -25,6 +34,7 @@ class Said:
     head_sha: str | None
     reason: str
     message: str
+    database: Granted | None = None
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (f"{self.phase} {self.reason}".strip(), self.message)))
@@ -119,4 +129,11 @@ class Board:
 
 
 def _said(view: Object) -> Said:
-    return Said(Phase(view["phase"]), view["head_sha"], view["reason"], view["message"])
+    phase = Phase(view["phase"])
+    database = _granted(view["database"]) if view["database"] else None
+    return Said(phase, view["head_sha"], view["reason"], view["message"], database)
+
+
+def _granted(database: Object) -> Granted:
+    since = datetime.fromisoformat(database["password_since"])
+    return Granted(database["incarnation"], since)

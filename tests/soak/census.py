@@ -1,4 +1,4 @@
-"""What there is of previews, from outside: the API server and the Git server's disk, never the manager.
+"""What there is of previews, from outside: the API server, the Git server's disk, a database server; never the manager.
 
 Shard roots and the objects that keep a shard's folder from becoming empty stay by design, and are counted apart.
 """
@@ -7,8 +7,7 @@ import re
 import ssl
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,22 @@ from previews.domain import labels
 from previews.domain.naming import ROOTS_FOLDER, key_of_folder
 from tests.bench.pages import LABEL
 from tests.cluster import RunningCluster
+from tests.soak import server_census
+from tests.soak.server_census import ServerCensus
+from tests.soak.things import Thing
 
 APPLICATIONS = "Applications"
 NAMESPACES = "namespaces"
 APP_PROJECTS = "AppProjects"
 CONFIG_MAPS = "ConfigMaps"
 FILES = "files in Git"
+SECRETS = "secrets"
+SEALED_SECRETS = "sealed secrets"
 KINDS = (APPLICATIONS, NAMESPACES, APP_PROJECTS, CONFIG_MAPS, FILES)
+DATABASE_KINDS = (*server_census.KINDS, SECRETS, SEALED_SECRETS)
+"""What there is besides where previews have databases."""
 SHARDS = "shards"
+NAMESPACED = (CONFIG_MAPS, SECRETS, SEALED_SECRETS)
 
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 """A root's status has a line for each of its objects, which nobody here reads."""
@@ -34,29 +41,31 @@ _NAME = re.compile(r"-pr-(\d+)$")
 Object = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Thing:
-    """One object or file."""
-
-    kind: str
-    name: str
-    number: int | None
-    """The pull request that it belongs to."""
-
-
 def is_shards(thing: Thing) -> bool:
     return thing.kind == SHARDS
 
 
 def leftovers(things: Iterable[Thing]) -> list[Thing]:
     """All that may not be there when every pull request is closed."""
-    return [it for it in things if not is_shards(it)]
+    return [it for it in things if not is_shards(it) and it.kind != server_census.READY]
 
 
-def count(things: Iterable[Thing]) -> Mapping[str, int]:
+def too_early(things: Iterable[Thing], gone: Collection[int]) -> list[Thing]:
+    """What may not be there while others live: whatever is of those that are gone, or of nobody.
+
+    A clone that is being made for the pool is nobody's for a moment, and rightly.
+    """
+    return [
+        it
+        for it in leftovers(things)
+        if it.number in gone or (it.number is None and it.kind != server_census.POOL_CLONES)
+    ]
+
+
+def count(things: Iterable[Thing], kinds: Iterable[str] = KINDS) -> Mapping[str, int]:
     """How many there are of each kind that may not be left; zeroes too."""
     counted = Counter(thing.kind for thing in things)
-    return {kind: counted[kind] for kind in KINDS}
+    return {kind: counted[kind] for kind in kinds}
 
 
 def twice(things: Iterable[Thing]) -> list[str]:
@@ -66,17 +75,31 @@ def twice(things: Iterable[Thing]) -> list[str]:
 
 
 class Census:
-    """Asked as the cluster's administrator. Raises httpx2.HTTPError while the API server is away."""
+    """Asked as the cluster's administrator. Raises httpx2.HTTPError while the API server is away, and the database
+    server's errors while that is."""
 
     def __init__(
-        self, cluster: RunningCluster, *, instance: str, gitops_on_disk: Path, folder: str
+        self,
+        cluster: RunningCluster,
+        *,
+        instance: str,
+        gitops_on_disk: Path,
+        folder: str,
+        server: ServerCensus | None,
     ) -> None:
+        """Secrets are counted where there is a database server."""
         self._instance = instance
         self._gitops = gitops_on_disk
         self._folder = folder
+        self._server = server
         argocd = f"/apis/argoproj.io/v1alpha1/namespaces/{cluster.argocd_namespace}"
         owned = f"{labels.INSTANCE}={instance}"
+        secrets = (
+            (SECRETS, "/api/v1/secrets", owned),
+            (SEALED_SECRETS, "/apis/bitnami.com/v1alpha1/sealedsecrets", owned),
+        )
         self._asked = (
+            *(secrets if server else ()),
             (APPLICATIONS, f"{argocd}/applications", owned),
             (APP_PROJECTS, f"{argocd}/appprojects", owned),
             (NAMESPACES, "/api/v1/namespaces", owned),
@@ -101,7 +124,9 @@ class Census:
             for kind, path, selector in self._asked
             for each in self._list(path, selector)
         ]
-        return sorted([*found, *files_in_git(self._gitops, self._folder)], key=str)
+        on_server = self._server.take() if self._server else []
+        in_git = files_in_git(self._gitops, self._folder)
+        return sorted([*found, *in_git, *on_server], key=str)
 
     def _list(self, path: str, selector: str) -> list[Object]:
         answer = self._client.get(path, params={"labelSelector": selector}).raise_for_status()
@@ -112,7 +137,7 @@ class Census:
         metadata = found["metadata"]
         if labels.SHARD in metadata.get("labels", {}):
             return Thing(SHARDS, f"{kind} {metadata['name']}", None)
-        owner = metadata["namespace"] if kind == CONFIG_MAPS else metadata["name"]
+        owner = metadata["namespace"] if kind in NAMESPACED else metadata["name"]
         number = _NAME.search(owner)
         return Thing(kind, f"{owner}/{metadata['name']}", int(number[1]) if number else None)
 

@@ -2,13 +2,16 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from previews.domain.preview import HeadSha, Phase
+from tests.soak.agreement import Agreement
 from tests.soak.board import Board, IsSo, Said
 from tests.soak.forge import ForgeRefusedError, PatientForge
 from tests.soak.lives import Act, Step
+from tests.soak.orders import NotTakenError, Ordered, Orders
 
 OUTCOME_SECONDS = 120.0
 """Then the next act comes anyway; the slowest outcome under faults took half of it."""
@@ -32,8 +35,18 @@ class Life:
     """From each opening or push whose outcome was waited for."""
     receipt_seconds: list[float] = field(default_factory=list)
     """From each close whose outcome was waited for until the manager said that nothing is left."""
+    order_seconds: list[float] = field(default_factory=list)
+    """From each order of a new database or password whose outcome was waited for until its preview was live with it."""
     unknown: bool = False
     """Opened and closed before the manager heard of it: there was never anything to remove."""
+
+
+@dataclass(frozen=True)
+class DatabaseActs:
+    """What the lives do to databases, and how the outcome is judged."""
+
+    orders: Orders
+    agreement: Agreement
 
 
 class Crowd:
@@ -44,16 +57,23 @@ class Crowd:
         forge: PatientForge,
         board: Board,
         scripts: Sequence[Sequence[Step]],
+        databases: DatabaseActs | None,
         say: Callable[[str], None],
     ) -> None:
         self._forge = forge
         self._board = board
         self._scripts = scripts
+        self._databases = databases
         self._say = say
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self.lives: list[Life] = []
         self.refused: list[str] = []
+        self.wrong: list[str] = []
+        """Databases that were not as they had to be by then."""
+        self.agreed: Counter[Act] = Counter()
+        """Live previews whose database was found to be right, by what was done before."""
+        self._calm = threading.Event()
         self._gone: set[int] = set()
         self._done = 0
 
@@ -74,7 +94,12 @@ class Crowd:
     def end(self) -> None:
         """Before its time: nobody does anything more."""
         self._ended.set()
+        self._calm.set()
         self._board.stop()
+
+    def be_calm(self) -> None:
+        """All faults are over."""
+        self._calm.set()
 
     def live(self, index: int) -> None:
         """One whole life."""
@@ -85,9 +110,9 @@ class Crowd:
             for step in self._scripts[index]:
                 if not self._ended.is_set():
                     self._act(life, step)
-        except ForgeRefusedError as error:
+        except (ForgeRefusedError, NotTakenError) as error:
             self.refused.append(f"life {index}, pull request {life.number}: {error}")
-            self._say(f"the forge refused: {self.refused[-1]}")
+            self._say(f"refused: {self.refused[-1]}")
         with self._lock:
             self._done += 1
         if life.number is not None:
@@ -95,6 +120,7 @@ class Crowd:
 
     def _act(self, life: Life, step: Step) -> None:
         began = time.monotonic()
+        ordered: Ordered | None = None
         if step.act is Act.REOPEN:
             with self._lock:
                 self._gone.discard(_number(life))
@@ -107,6 +133,10 @@ class Crowd:
                 life.heads.append(self._forge.push(life.index, len(life.heads)))
             case Act.CLOSE | Act.REOPEN:
                 self._forge.set_open(_number(life), is_open=step.act is Act.REOPEN)
+            case Act.RESET | Act.ROTATE if self._databases:
+                ordered = self._databases.orders.place(_number(life), step.act)
+            case Act.STAY:
+                self._stay(life)
         if step.act is Act.REOPEN:
             # Or the end that it had before would be taken for the one that is to come.
             self._wait(life, "noticed to be open again", _is_not_removed, OUTCOME_SECONDS)
@@ -115,9 +145,40 @@ class Crowd:
         elif step.act is Act.CLOSE:
             self._wait_until_removed(life, began)
         else:
-            head_sha = life.heads[-1]
-            if self._wait(life, "live", lambda said: _is_live(said, head_sha), OUTCOME_SECONDS):
-                life.live_seconds.append(time.monotonic() - began)
+            self._wait_until_live(life, step.act, ordered, began)
+
+    def _wait_until_live(self, life: Life, act: Act, ordered: Ordered | None, began: float) -> None:
+        head_sha = life.heads[-1]
+        what = f"live after {act}" if ordered else "live"
+        if not self._wait(
+            life, what, lambda said: is_live(said, head_sha, ordered), OUTCOME_SECONDS
+        ):
+            return
+        if act is not Act.STAY:
+            seconds = life.order_seconds if ordered else life.live_seconds
+            seconds.append(time.monotonic() - began)
+        if self._databases:
+            self._note(act, self._databases.agreement.problem(_number(life), self._ended))
+
+    def _stay(self, life: Life) -> None:
+        """Nobody wants anything of it: it keeps its database and its password, whatever happens around it."""
+        number = _number(life)
+        head_sha = life.heads[-1]
+        before = self._board.said(number)
+        self._calm.wait()
+        if not self._wait(life, "live", lambda said: is_live(said, head_sha), OUTCOME_SECONDS):
+            return
+        after = self._board.said(number)
+        if is_live(before, head_sha) and before and after and before.database != after.database:
+            self._note(Act.STAY, f"{number}: {before.database} became {after.database}")
+
+    def _note(self, act: Act, problem: str) -> None:
+        with self._lock:
+            if not problem:
+                self.agreed[act] += 1
+                return
+            self.wrong.append(problem)
+        self._say(f"not as it has to be after {act}: {problem}")
 
     def _wait_until_removed(self, life: Life, began: float) -> None:
         number = _number(life)
@@ -157,8 +218,18 @@ def _is_known(said: Said | None) -> bool:
     return said is not None
 
 
-def _is_live(said: Said | None, head_sha: HeadSha) -> bool:
-    return said is not None and said.phase is Phase.LIVE and said.head_sha == head_sha
+def is_live(said: Said | None, head_sha: HeadSha, ordered: Ordered | None = None) -> bool:
+    if said is None or said.phase is not Phase.LIVE or said.head_sha != head_sha:
+        return False
+    return ordered is None or _is_served(said, ordered)
+
+
+def _is_served(said: Said, ordered: Ordered) -> bool:
+    """Whether what was ordered is there: a password since then, and in case another database."""
+    database = said.database
+    if database is None or database.password_since < ordered.at:
+        return False
+    return ordered.act is not Act.RESET or database.incarnation != ordered.incarnation
 
 
 def _is_removed(said: Said | None) -> bool:

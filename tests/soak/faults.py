@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +19,7 @@ from typing import Self
 from tests.cluster import RunningCluster
 from tests.cluster.layout import Layout
 from tests.cluster.processes import PidFile, wait_while
+from tests.postgres import PostgresProcess
 from tests.world.manager import Manager
 
 PAUSE_SECONDS = (5.0, 40.0)
@@ -26,6 +27,9 @@ PAUSE_SECONDS = (5.0, 40.0)
 OUTAGE_SECONDS = (0.0, 5.0)
 """How long what was stopped stays away; starting takes its time on top of it."""
 END_SECONDS = 10.0
+
+Away = tuple[Callable[[], None], Callable[[], None]]
+"""What ends something, and what begins it again."""
 
 
 class Fault(StrEnum):
@@ -38,6 +42,13 @@ class Fault(StrEnum):
     MANAGER_KILLED = "manager killed"
     MANAGER_RESTARTED = "manager restarted"
     DEAF = "all webhooks lost for a while"
+    DATABASE_KILLED = "database server killed"
+    """All of its processes at once, and nothing is written out before."""
+    DATABASE_RESTARTED = "database server restarted"
+
+
+OF_DATABASES = (Fault.DATABASE_KILLED, Fault.DATABASE_RESTARTED)
+WITHOUT_DATABASES = tuple(fault for fault in Fault if fault not in OF_DATABASES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +61,11 @@ class Planned:
     outage_seconds: float
 
 
-def schedule(seed: int) -> Iterator[Planned]:
+def schedule(seed: int, faults: Sequence[Fault] = WITHOUT_DATABASES) -> Iterator[Planned]:
     """Endless. Each kind comes once before any comes again, so that a short run meets all of them too."""
     random = Random(f"{seed}/faults")
     while True:
-        for fault in random.sample(list(Fault), len(Fault)):
+        for fault in random.sample(faults, len(faults)):
             yield Planned(fault, random.uniform(*PAUSE_SECONDS), random.uniform(*OUTAGE_SECONDS))
 
 
@@ -66,10 +77,13 @@ class Injector:
         seed: int,
         cluster: RunningCluster,
         manager: Manager,
+        *,
+        database: PostgresProcess | None,
         deaf: Callable[[], AbstractContextManager[None]],
         say: Callable[[str], None],
     ) -> None:
-        self._schedule = schedule(seed)
+        self._schedule = schedule(seed, tuple(Fault) if database else WITHOUT_DATABASES)
+        self._database = database
         self._cluster = cluster
         self._manager = manager
         self._deaf = deaf
@@ -93,6 +107,8 @@ class Injector:
         self._thread.join()
         for component in ("gitea", "kube-apiserver"):
             self._cluster.start(component)
+        if self._database and not self._database.is_running:
+            self._database.start()
         if not self._manager.is_running:
             self._manager.start(until_ready=False)
         if self._wrong and error is None:
@@ -115,7 +131,7 @@ class Injector:
 
     def _inject(self, planned: Planned) -> None:
         manager = self._manager
-        away: Mapping[Fault, tuple[Callable[[], None], Callable[[], None]]] = {
+        away: dict[Fault, Away] = {
             Fault.FORGE_KILLED: self._killed("gitea"),
             Fault.FORGE_RESTARTED: self._stopped("gitea"),
             Fault.API_SERVER_KILLED: self._killed("kube-apiserver"),
@@ -123,6 +139,11 @@ class Injector:
             Fault.MANAGER_KILLED: (manager.kill, partial(manager.start, until_ready=False)),
             Fault.MANAGER_RESTARTED: (manager.stop, partial(manager.start, until_ready=False)),
         }
+        if database := self._database:
+            away |= {
+                Fault.DATABASE_KILLED: (partial(database.stop, "immediate"), database.start),
+                Fault.DATABASE_RESTARTED: (database.stop, database.start),
+            }
         if planned.fault is Fault.DEAF:
             with self._deaf():
                 self._stopping.wait(planned.outage_seconds + PAUSE_SECONDS[0])
@@ -132,10 +153,10 @@ class Injector:
         self._stopping.wait(planned.outage_seconds)
         begin()
 
-    def _stopped(self, component: str) -> tuple[Callable[[], None], Callable[[], None]]:
+    def _stopped(self, component: str) -> Away:
         return partial(self._cluster.stop, component), partial(self._cluster.start, component)
 
-    def _killed(self, component: str) -> tuple[Callable[[], None], Callable[[], None]]:
+    def _killed(self, component: str) -> Away:
         return partial(self._kill, component), partial(self._cluster.start, component)
 
     def _kill(self, component: str) -> None:

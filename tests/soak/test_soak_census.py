@@ -14,7 +14,6 @@ from tests.soak.census import (
     KINDS,
     NAMESPACES,
     SHARDS,
-    Thing,
     count,
     files_in_git,
     is_shards,
@@ -22,6 +21,7 @@ from tests.soak.census import (
     twice,
 )
 from tests.soak.hearing import LossyRelay
+from tests.soak.things import Thing
 
 NOBODY_LISTENS = 1
 

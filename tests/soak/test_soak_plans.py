@@ -1,11 +1,14 @@
 """The seed decides everything, and every kind of life and of fault comes about."""
 
-from itertools import islice
+from itertools import islice, pairwise, product
 
-from tests.soak.faults import Fault, schedule
-from tests.soak.lives import Act, script
+import pytest
+
+from tests.soak.faults import OF_DATABASES, WITHOUT_DATABASES, Fault, schedule
+from tests.soak.lives import RESIDENTS, Act, script
 
 LIVES = 1000
+OF_A_DATABASE = {Act.RESET, Act.ROTATE}
 
 
 def test_the_same_seed_brings_the_same_lives_and_faults() -> None:
@@ -46,13 +49,64 @@ def test_among_a_thousand_lives_there_is_every_kind() -> None:
         assert patience == {True, False}
 
 
-def test_every_kind_of_fault_comes_before_any_comes_again() -> None:
-    planned = list(islice(schedule(1), 10 * len(Fault)))
-    for start in range(0, len(planned), len(Fault)):
-        assert {it.fault for it in planned[start : start + len(Fault)]} == set(Fault)
+@pytest.mark.parametrize("faults", [WITHOUT_DATABASES, tuple(Fault)])
+def test_every_kind_of_fault_comes_before_any_comes_again(faults: tuple[Fault, ...]) -> None:
+    planned = list(islice(schedule(1, faults), 10 * len(faults)))
+    for start in range(0, len(planned), len(faults)):
+        assert {it.fault for it in planned[start : start + len(faults)]} == set(faults)
+
+
+def test_the_database_server_is_left_alone_unless_it_is_asked_for() -> None:
+    assert not {it.fault for it in islice(schedule(1), 500)} & set(OF_DATABASES)
 
 
 def test_faults_come_five_to_forty_seconds_apart() -> None:
     pauses = [it.pause_seconds for it in islice(schedule(1), 500)]
     assert min(pauses) >= 5
     assert max(pauses) <= 40
+
+
+def test_what_is_done_to_databases_is_added_to_the_same_lives() -> None:
+    for index in range(LIVES):
+        with_them = script(1, index, databases=True)
+        assert script(1, index) == tuple(it for it in with_them if it.act not in OF_A_DATABASE)
+
+
+def test_no_database_is_asked_for_while_its_pull_request_is_closed() -> None:
+    for index in range(LIVES):
+        is_open = False
+        for step in script(1, index, databases=True):
+            assert is_open or step.act not in OF_A_DATABASE
+            is_open = step.act is not Act.CLOSE
+
+
+def test_among_a_thousand_lives_every_act_on_a_database_meets_every_other() -> None:
+    steps = [script(1, index, databases=True) for index in range(LIVES)]
+    met = {
+        (one.act, other.act)
+        for life in steps
+        for one, other in pairwise(life)
+        if OF_A_DATABASE & {one.act, other.act}
+    }
+    before, after = {Act.OPEN, Act.PUSH, Act.REOPEN}, {Act.PUSH, Act.CLOSE}
+    assert met == {
+        *product(before, OF_A_DATABASE),
+        *product(OF_A_DATABASE, after),
+        *product(OF_A_DATABASE, OF_A_DATABASE),
+    }
+    patience = {
+        (step.act, step.impatient_seconds is None)
+        for life in steps
+        for step in life
+        if step.act in OF_A_DATABASE
+    }
+    assert patience == set(product(OF_A_DATABASE, (True, False)))
+
+
+def test_some_previews_outlast_all_faults_and_are_asked_for_something_only_then() -> None:
+    for life in RESIDENTS:
+        acts = [step.act for step in life]
+        assert acts[:2] == [Act.OPEN, Act.STAY]
+        assert acts[-1] is Act.CLOSE
+        assert all(step.impatient_seconds is None for step in life)
+    assert {step.act for life in RESIDENTS for step in life} >= OF_A_DATABASE

@@ -13,6 +13,7 @@ from tests.world.gitea import Gitea, OpenedPullRequest
 
 FILE = Path(__file__).parents[2] / "build" / "soak.json"
 WITHOUT_FAULTS = "without_faults"
+WITH_DATABASES = "databases"
 MARKER = "<!-- previews:"
 STATUS_PREFIX = "preview/"
 PATIENCE_SECONDS = 60.0
@@ -92,6 +93,9 @@ class Outcome:
     faults: Mapping[str, int]
     webhooks_lost: int
     left: Sequence[str]
+    agreed: Mapping[str, int] | None
+    """Live previews whose role and secret were found to be of one password, by what was done before; None without
+    databases."""
 
     @property
     def is_clean(self) -> bool:
@@ -125,6 +129,16 @@ class Outcome:
             "lives_per_minute": round(len(self.lives) * 60 / self.seconds, 1),
             **_spread("close_to_receipt", receipts),
             **_spread("open_or_push_to_live", live),
+            **self._of_databases(),
+        }
+
+    def _of_databases(self) -> Object:
+        if self.agreed is None:
+            return {}
+        ordered = [seconds for it in self.lives for seconds in it.order_seconds]
+        return {
+            "databases_found_right_after": dict(self.agreed),
+            **_spread("order_to_live", ordered),
         }
 
 
@@ -138,14 +152,20 @@ def _spread(name: str, seconds: Sequence[float]) -> Object:
     }
 
 
-def save(figures: Object, *, with_faults: bool) -> None:
-    """Both kinds of run live in one file; the one without faults under a key of its own."""
-    kept = json.loads(FILE.read_text()) if FILE.exists() else {}
-    if with_faults:
-        kept = {**figures, **{key: kept[key] for key in (WITHOUT_FAULTS,) if key in kept}}
+def save(figures: Object, *, with_faults: bool, databases: bool, file: Path = FILE) -> None:
+    """All kinds of run live in one file; those without faults, and those with databases, under keys of their own."""
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    own = {
+        (False, False): WITHOUT_FAULTS,
+        (True, True): WITH_DATABASES,
+        (False, True): f"{WITH_DATABASES}_{WITHOUT_FAULTS}",
+    }
+    name = own.get((with_faults, databases))
+    if name is None:
+        kept = {**figures, **{key: kept[key] for key in own.values() if key in kept}}
     else:
-        kept[WITHOUT_FAULTS] = figures
-    FILE.parent.mkdir(exist_ok=True)
-    partial = FILE.with_suffix(".partial")
+        kept[name] = figures
+    file.parent.mkdir(exist_ok=True)
+    partial = file.with_suffix(".partial")
     partial.write_text(json.dumps(kept, indent=1) + "\n")
-    partial.replace(FILE)
+    partial.replace(file)

@@ -10,7 +10,9 @@ from previews.domain.naming import names_of
 from previews.domain.observation import DATABASE_FILE
 from previews.domain.preview import Phase, PreviewKey
 from previews.reconcile.effects import Effect
+from previews.reconcile.server_watch import ServerWatch
 from previews.reconcile.warm_pool import Pool
+from tests.fakes.databases import FakeDatabaseServer
 from tests.fakes.surroundings import OWN_DATABASE, SERVER, TEMPLATE
 from tests.fakes.town import REPOSITORY, CountingWitness, Town, project
 
@@ -177,3 +179,17 @@ def test_a_store_of_secrets_that_is_away_takes_nothing_down_that_is_live() -> No
 
     record = town.record(number)
     assert (record.phase, record.reason) == (Phase.LIVE, "Live")
+
+
+def test_what_others_change_is_seen_also_of_what_nobody_has_read_since_our_own_change() -> None:
+    server, shop = FakeDatabaseServer(), key(1)
+    server.put_half_made(shop)
+    changed: list[PreviewKey] = []
+    watch = ServerWatch({SERVER: server}, changed.extend)
+    watch.look()
+    changed.clear()
+
+    server.lose_role(shop)
+    watch.look()
+
+    assert changed == [shop]
