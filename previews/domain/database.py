@@ -33,7 +33,7 @@ class SecretKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseLimits:
-    """What keeps one preview from using up a server. Its own application may lower all but the first."""
+    """What keeps one preview from using up a server. Its own application may change all but the first."""
 
     connections: int = 20
     statement_timeout: timedelta = timedelta(minutes=1)
