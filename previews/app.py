@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -23,8 +24,11 @@ from previews.adapters.ingress_metrics import IngressMetrics
 from previews.adapters.manifests import ManifestRenderer
 from previews.adapters.probe import HTTPProber
 from previews.adapters.registry import OCIRegistry
+from previews.adapters.secrets.files import SecretFiles
 from previews.adapters.store import SingleManagerLock, SQLStore
+from previews.app_certificate import build_certificate_watch
 from previews.app_databases import build_deliveries, build_refresh, build_servers, pools
+from previews.app_dns import build_host_records
 from previews.domain.inventory import Limits
 from previews.domain.lifetime import VISITOR
 from previews.domain.observation import Deadlines
@@ -32,8 +36,10 @@ from previews.domain.ports import Clock, Cluster, Forge, Store
 from previews.domain.preview import PreviewKey
 from previews.domain.record import PreviewRecord
 from previews.errors import StalledError, TransientError
+from previews.reconcile.certificate_watch import CertificateWatch
 from previews.reconcile.controller import Controller
 from previews.reconcile.effects import LoggingWitness, Witness
+from previews.reconcile.images import ImageGate
 from previews.reconcile.inbox import Inbox
 from previews.reconcile.loop import Loop, Options, World
 from previews.reconcile.template_refresh import TemplateRefresh
@@ -41,6 +47,8 @@ from previews.settings import Settings
 from previews.web import create_web
 from previews.web.actions import Desk
 from previews.web.api import api_router
+from previews.web.builds import BuildNews
+from previews.web.images import image_routers
 from previews.web.metrics import Metrics, Sources, metrics_router
 from previews.web.standing import finder
 from previews.web.templates import template_router
@@ -80,9 +88,15 @@ def serve(settings: Settings, witness: Witness | None = None) -> None:
         world = build_world(settings, clock, build_cluster(settings), store)
         loop = Loop(world, build_options(settings), witness or LoggingWitness())
         templates = build_refresh(settings, world.databases, clock)
-        controller = Controller(loop, world.cluster, refresh_templates=templates.run)
+        certificates = build_certificate_watch(settings, clock)
+        controller = Controller(
+            loop,
+            world.cluster,
+            refresh_templates=templates.run,
+            watch_certificate=certificates.run if certificates else None,
+        )
         inbox = Inbox(world.store, loop.effects, loop.enqueue, quiet=loop.quiet)
-        web = build_web(settings, loop, world, inbox, templates)
+        web = build_web(settings, loop, world, inbox, templates, certificates=certificates)
         inbox.start()
         controller.start()
         _log.info("started", instance=settings.instance, port=settings.server.port)
@@ -134,27 +148,19 @@ def build_store(settings: Settings, clock: Clock) -> SQLStore:
 
 def build_world(settings: Settings, clock: Clock, cluster: Cluster, store: Store) -> World:
     """Every outside system, as configured."""
-    gitops = settings.gitops
     return World(
         forge=build_forge(settings),
-        gitops=GitRepository(
-            settings.data_directory / "gitops",
-            url=gitops.url,
-            branch=gitops.branch,
-            path=gitops.path,
-            credentials=(
-                Credentials(gitops.username, gitops.password_file) if gitops.password_file else None
-            ),
-            author_name=f"previews {settings.instance}",
-            author_email=f"{settings.instance}@previews.invalid",
-            timeout_seconds=GIT_TIMEOUT_SECONDS,
-        ),
+        gitops=build_gitops(settings, settings.data_directory / "gitops"),
         cluster=cluster,
         registry=OCIRegistry(
             docker_config=settings.registry_credentials_file,
             insecure_registries=settings.insecure_registries,
         ),
-        prober=HTTPProber(zone=settings.domain.zone),
+        prober=HTTPProber(
+            zone=settings.domain.zone,
+            private_addresses=settings.domain.private_addresses,
+            ca_file=settings.domain.ca_file,
+        ),
         renderer=build_renderer(settings),
         store=store,
         clock=clock,
@@ -165,6 +171,25 @@ def build_world(settings: Settings, clock: Clock, cluster: Cluster, store: Store
         ),
         databases=build_servers(settings),
         deliveries=build_deliveries(settings, clock),
+        host_records=build_host_records(settings),
+        secret_source=SecretFiles(settings.data_directory / "secret-ids.key"),
+    )
+
+
+def build_gitops(settings: Settings, directory: Path) -> GitRepository:
+    """The GitOps repository, with its clone in a directory that nobody else works in."""
+    gitops = settings.gitops
+    return GitRepository(
+        directory,
+        url=gitops.url,
+        branch=gitops.branch,
+        path=gitops.path,
+        credentials=(
+            Credentials(gitops.username, gitops.password_file) if gitops.password_file else None
+        ),
+        author_name=f"previews {settings.instance}",
+        author_email=f"{settings.instance}@previews.invalid",
+        timeout_seconds=GIT_TIMEOUT_SECONDS,
     )
 
 
@@ -198,7 +223,13 @@ def templates_directory() -> Path:
 
 
 def build_web(
-    settings: Settings, loop: Loop, world: World, inbox: Inbox, templates: TemplateRefresh
+    settings: Settings,
+    loop: Loop,
+    world: World,
+    inbox: Inbox,
+    templates: TemplateRefresh,
+    *,
+    certificates: CertificateWatch | None = None,
 ) -> FastAPI:
     """The door and the read API."""
     projects = settings.project_map()
@@ -219,7 +250,7 @@ def build_web(
         return Address(names=project.names(number), url=project.url(number))
 
     token_file = settings.server.api_token_file
-    metrics = _build_metrics(frozenset(projects), loop, world, inbox)
+    metrics = _build_metrics(frozenset(projects), loop, world, inbox, certificates)
     door = WebhookDoor(
         secrets=lambda: [_secret(path) for path in settings.forge.webhook_secret_files],
         body_limit_bytes=settings.server.webhook_body_limit_bytes,
@@ -228,8 +259,11 @@ def build_web(
         submit=inbox.submit,
         clock=world.clock,
         answered=metrics.answered,
+        hear=partial(_hear, loop.images),
     )
     token = (lambda: _secret(token_file).decode()) if token_file else None
+    images_file = settings.server.images_token_file
+    images_token = (lambda: _secret(images_file).decode()) if images_file else None
     api = api_router(
         readiness=loop.readiness,
         token=token,
@@ -254,13 +288,31 @@ def build_web(
 
     return create_web(
         door=door,
-        routers=[api, *([metrics_router(metrics, token)] if token else [])],
+        routers=[
+            api,
+            *([metrics_router(metrics, token)] if token else []),
+            *image_routers(loop.images, token=token, images_token=images_token),
+        ],
         waiting=WaitingDoor(finder(projects.values(), world.store.load), wake),
         is_preview=hosts_of_previews(settings.domain.zone, settings.server.public_host),
     )
 
 
-def _build_metrics(projects: frozenset[str], loop: Loop, world: World, inbox: Inbox) -> Metrics:
+def _hear(images: ImageGate, news: BuildNews) -> None:
+    """What a forge says of CI: whoever waits for an image is looked at."""
+    if news.image_path:
+        images.pushed([news.image_path])
+    else:
+        images.built(news.repository, news.numbers, news.head_sha)
+
+
+def _build_metrics(
+    projects: frozenset[str],
+    loop: Loop,
+    world: World,
+    inbox: Inbox,
+    certificates: CertificateWatch | None,
+) -> Metrics:
     return Metrics(
         Sources(
             projects=projects,
@@ -274,7 +326,9 @@ def _build_metrics(projects: frozenset[str], loop: Loop, world: World, inbox: In
             sweep=lambda: loop.collector.last,
             reclaimed=lambda: loop.collector.reclaimed,
             effects=loop.effects.counts,
+            probes=loop.probes.results,
             resynced_at=lambda: loop.resync.completed_at,
+            certificate=lambda: certificates.last if certificates else None,
             clock=world.clock,
         )
     )
@@ -287,6 +341,7 @@ def build_options(settings: Settings) -> Options:
         projects=settings.project_map(),
         deadlines=Deadlines(image=settings.image_deadline, deploy=settings.deploy_deadline),
         resync_seconds=settings.resync.total_seconds(),
+        probe_seconds=settings.probe_interval.total_seconds(),
         pushes_per_minute=settings.pushes_per_minute(),
         caps=settings.limits.caps(),
         evicts=settings.limits.evict_asleep,

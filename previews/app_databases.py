@@ -98,6 +98,7 @@ def build_refresh(
 def build_deliveries(settings: Settings, clock: Clock) -> Mapping[SecretKind, SecretDelivery]:
     """The ways that the projects' secrets take; no other is spoken to."""
     wanted = {p.database.secret.provider for p in settings.projects if p.database}
+    wanted |= {each.kind for p in settings.project_map().values() for each in p.secrets}
     if settings.secrets.external_secrets:
         # What a project put into the store that is not configured any more has to be taken out again.
         wanted.add(SecretKind.EXTERNAL_SECRETS)

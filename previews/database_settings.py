@@ -1,4 +1,4 @@
-"""The part of the configuration that is about databases and secrets. Read with the rest of it, in settings.py."""
+"""The part of the configuration that is about databases. Read with the rest of it, in settings.py."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ByteSize, Field, model_validator
 
 from previews.domain.database import DatabaseLimits, DatabasePolicy, Provider, SecretKind
+from previews.secret_settings import SecretsSettings
 from previews.setting_types import (
     ExistingFile,
     Limit,
@@ -44,39 +45,6 @@ class DatabaseServerSettings(Section):
     open_databases: list[str] = []
     """Databases to which everybody may connect, and that cannot be closed."""
     templates: list[TemplateSettings] = []
-
-
-class SealedSecretsSettings(Section):
-    """The sealed-secrets controller in the cluster."""
-
-    namespace: Annotated[str, AfterValidator(dns_label)] = "kube-system"
-    controller: Annotated[str, AfterValidator(dns_label)] = "sealed-secrets-controller"
-    """The name of its service, which is asked for its certificate."""
-    port: str = "http"
-    """The service's, by name or number."""
-    certificate_file: ExistingFile | None = None
-    """Its public certificate, where the manager may not ask for it."""
-
-
-class ExternalSecretsSettings(Section):
-    """A store outside of the cluster, which the External Secrets operator reads."""
-
-    store: str
-    """The name of the SecretStore or ClusterSecretStore."""
-    store_kind: Literal["SecretStore", "ClusterSecretStore"] = "ClusterSecretStore"
-    key: str = "previews/{instance}/{project}/pr-{number}/{name}"
-    """Where in the store a preview's secret lies; with {instance}, {project}, {number} and {name}."""
-    refresh: Span = timedelta(hours=1)
-    put_command: Annotated[list[str], Field(min_length=1)]
-    """Puts a value into the store: {key} is filled in, and the value comes on its standard input."""
-    delete_command: list[str] = []
-
-
-class SecretsSettings(Section):
-    """How secrets reach the previews."""
-
-    sealed_secrets: SealedSecretsSettings = SealedSecretsSettings()
-    external_secrets: ExternalSecretsSettings | None = None
 
 
 class ProjectSecretSettings(Section):
@@ -146,5 +114,6 @@ def check_databases(
     if project.provider is Provider.POSTGRES and project.server not in {s.name for s in servers}:
         raise ValueError(f"there is no database server {project.server!r} under databases")
     needs_store = project.secret.provider is SecretKind.EXTERNAL_SECRETS
-    if needs_store and secrets.external_secrets is None:
-        raise ValueError("external-secrets needs secrets.external_secrets")
+    external = secrets.external_secrets
+    if needs_store and (external is None or not external.put_command):
+        raise ValueError("external-secrets needs secrets.external_secrets with a put_command")

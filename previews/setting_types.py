@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from previews.domain import naming
+from previews.domain import hosts
 from previews.domain.duration import format_duration, parse_duration
 
 
@@ -54,13 +54,13 @@ def _git_url(value: str) -> str:
 
 
 def dns_name(value: str) -> str:
-    if not all(naming.is_dns_label(label) for label in value.split(".")):
+    if not all(hosts.is_dns_label(label) for label in value.split(".")):
         raise ValueError(f"{value!r} is not a DNS name in lower case")
     return value
 
 
 def dns_label(value: str) -> str:
-    if not naming.is_dns_label(value):
+    if not hosts.is_dns_label(value):
         raise ValueError(f"{value!r} must be lower-case letters, digits and '-'")
     return value
 

@@ -22,15 +22,27 @@ from pydantic_core import ErrorDetails
 from previews.database_settings import (
     DatabaseServerSettings,
     ProjectDatabaseSettings,
-    SecretsSettings,
     check_databases,
 )
+from previews.dns_settings import DNSSettings, check_dns
 from previews.domain import naming
 from previews.domain.brake import BrakeLimits
 from previews.domain.caps import Caps
+from previews.domain.hosts import HostRule
 from previews.domain.project import DATABASE_PARAMETERS, Helm, Project
+from previews.domain.secret_set import SecretSet
 from previews.errors import ConfigurationError
+from previews.image_settings import ImageSettings
+from previews.ingress_settings import DomainSettings, IngressSettings
 from previews.lifetime_settings import LifetimeSettings
+from previews.probe_settings import ProbeSettings
+from previews.secret_settings import (
+    SecretSetSettings,
+    SecretsSettings,
+    check_not_ours,
+    check_secret_sets,
+    secret_sets,
+)
 from previews.setting_types import (
     Delay,
     Duration,
@@ -43,7 +55,6 @@ from previews.setting_types import (
     checked_by,
     dns_name,
     folder,
-    image_repository,
     repository_name,
 )
 
@@ -87,16 +98,6 @@ class KubernetesSettings(Section):
     kubeconfig: ExistingFile | None = None
 
 
-class DomainSettings(Section):
-    """Where the previews answer."""
-
-    zone: Annotated[str, AfterValidator(dns_name)]
-    """The wildcard's zone: hosts are one label under it."""
-    scheme: Literal["http", "https"] = "https"
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """Only when the ingress is not on the scheme's own port."""
-
-
 class ServerSettings(Section):
     """The manager's own web server."""
 
@@ -108,14 +109,8 @@ class ServerSettings(Section):
     """The manager's own host, if it lies under the zone of the previews: there it is not taken for one of theirs."""
     api_token_file: ExistingFile | None = None
     """Bearer token of the API. Absent: there is no API."""
-
-
-class ImageSettings(Section):
-    """The image that CI builds for each commit."""
-
-    repository: Annotated[str, AfterValidator(image_repository)]
-    tag: str = "pr-{number}-{short_sha}"
-    """With {number}, {short_sha}, {head_sha}, {project}."""
+    images_token_file: ExistingFile | None = None
+    """Token of CI and of registries: it may say that there is an image, and nothing else."""
 
 
 class HelmSettings(Section):
@@ -182,13 +177,6 @@ class CollectSettings(Section):
     per_sweep: Limit = 10
 
 
-class IngressSettings(Section):
-    """The ingress controller before the previews."""
-
-    metrics_urls: list[HttpUrl] = []
-    """Where each of its replicas exposes Prometheus metrics: Traefik and ingress-nginx are understood."""
-
-
 class ProjectSettings(Section):
     """One deployable."""
 
@@ -199,12 +187,30 @@ class ProjectSettings(Section):
     deploy: DeploySettings
     hostname: str
     """One label under the zone, with {number} and perhaps {project}."""
-    probe_path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/"
-    """What must answer before the preview is live."""
+    hostname_suffix: bool = False
+    """Whether each host ends in eight characters that nobody can guess."""
+    services: Annotated[list[str], Field(max_length=20)] = []
+    """Parts of the application that get a host each, `pr-7-api` beside `pr-7`."""
+    probe: ProbeSettings = ProbeSettings()
+    """What must answer before the preview is live, and while it is."""
     lifetime: LifetimeSettings = LifetimeSettings()
     limits: CapsSettings = CapsSettings()
     database: ProjectDatabaseSettings | None = None
     """Absent: its previews have none that the manager knows of."""
+    secrets: list[SecretSetSettings] = []
+    """Its own ones, for its previews and nothing else."""
+
+    def secret_sets(self) -> tuple[SecretSet, ...]:
+        """Its own secrets, and the one that its images are pulled with."""
+        return secret_sets(self.secrets, self.image.pull_secret if self.image else None)
+
+    def host_rule(self, key: bytes) -> HostRule:
+        return HostRule(
+            project=self.name,
+            pattern=self.hostname,
+            services=tuple(self.services),
+            key=key if self.hostname_suffix else b"",
+        )
 
 
 class Settings(Section):
@@ -228,6 +234,8 @@ class Settings(Section):
     """A Docker config.json."""
     resync: Duration = timedelta(seconds=60)
     """How often the open pull requests are listed. Alone it is enough: webhooks only make it faster."""
+    probe_interval: Span = timedelta(seconds=60)
+    """How often each live preview is asked at its URL."""
     image_deadline: Duration = timedelta(minutes=30)
     """After this long without an image the commit status says failure. It is still looked for."""
     deploy_deadline: Duration = timedelta(minutes=10)
@@ -240,19 +248,23 @@ class Settings(Section):
     """Live previews that a changed template or configuration reaches at a time."""
     databases: list[DatabaseServerSettings] = []
     secrets: SecretsSettings = SecretsSettings()
+    dns: DNSSettings = DNSSettings()
     projects: Annotated[list[ProjectSettings], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _check_projects(self) -> "Settings":
+        _checked("domain.hostname_key_file", self.domain.hostname_key)
+        _checked("dns", partial(check_dns, self.dns, self.domain.zone))
+        rules = [project.host_rule(self.domain.hostname_key()) for project in self.projects]
         for index, project in enumerate(self.projects):
             where = f"projects.{index}"
-            _checked(f"{where}.hostname", partial(self._check_host, project))
+            self._check_hosts(where, project, rules[index])
             if project.image:
                 _checked(f"{where}.image.tag", partial(naming.check_image_tag, project.image.tag))
             for name, pattern in project.deploy.helm.parameters.items():
                 _checked(
                     f"{where}.deploy.helm.parameters.{name}",
-                    partial(naming.check_parameter, pattern),
+                    partial(naming.check_parameter, pattern, project.services),
                 )
             if project.lifetime.sleep_after and not self.ingress.metrics_urls:
                 raise _KeyError(
@@ -264,12 +276,26 @@ class Settings(Section):
                     f"{where}.database",
                     partial(check_databases, self.databases, self.secrets, project.database),
                 )
-            for other in self.projects[:index]:
+            _checked(f"{where}.secrets", partial(self._check_secrets, project))
+            for other, its_rule in zip(self.projects[:index], rules, strict=False):
                 _refuse_clash(where, project, other)
+                _refuse_one_host(where, rules[index], its_rule)
         return self
 
-    def _check_host(self, project: ProjectSettings) -> None:
-        naming.check_host_pattern(project.hostname, project=project.name, zone=self.domain.zone)
+    def _check_secrets(self, project: ProjectSettings) -> None:
+        taken = project.database.secret.name if project.database else None
+        check_secret_sets(project.secret_sets(), taken, self.secrets)
+        check_not_ours(project.secret_sets(), self, self.data_directory)
+
+    def _check_hosts(self, where: str, project: ProjectSettings, rule: HostRule) -> None:
+        if project.hostname_suffix and not self.domain.hostname_key_file:
+            raise _KeyError(f"{where}.hostname_suffix: needs domain.hostname_key_file")
+        _checked(f"{where}.hostname", partial(rule.check, self.domain.zone))
+        if rule.number_in(self.server.public_host or "") is not None:
+            raise _KeyError(
+                f"server.public_host: {self.server.public_host!r} would be the host of a preview "
+                f"of project {project.name!r}"
+            )
 
     def pushes_per_minute(self) -> float | None:
         """The push budget in force."""
@@ -285,13 +311,17 @@ class Settings(Section):
                 repository=project.repository,
                 image_repository=project.image.repository if project.image else None,
                 image_tag=project.image.tag if project.image else "",
+                image_platform=(project.image.platform or "") if project.image else "",
                 host_pattern=project.hostname,
+                services=tuple(project.services),
+                host_key=self.domain.hostname_key() if project.hostname_suffix else b"",
                 helm=Helm(**project.deploy.helm.model_dump()),
                 url_pattern=f"{self.domain.scheme}://{{host}}{port}/",
-                probe_path=project.probe_path,
+                probe=project.probe.policy(),
                 lifetime=project.lifetime.policy(),
                 caps=project.limits.caps(),
                 database=project.database.policy(project.name) if project.database else None,
+                secrets=project.secret_sets(),
             )
             for project in self.projects
         }
@@ -301,7 +331,7 @@ class _KeyError(ValueError):
     """A mistake found by comparing keys; its text starts with the key."""
 
 
-def _checked(key: str, check: Callable[[], None]) -> None:
+def _checked(key: str, check: Callable[[], object]) -> None:
     try:
         check()
     except ValueError as error:
@@ -314,10 +344,13 @@ def _refuse_clash(where: str, project: ProjectSettings, other: ProjectSettings) 
             f"{where}.name: there are two projects {project.name!r}: "
             "they would share namespaces and Applications"
         )
-    if naming.hosts_may_meet(project.hostname, project.name, other.hostname, other.name):
+
+
+def _refuse_one_host(where: str, rule: HostRule, other: HostRule) -> None:
+    if rule.may_meet(other):
         raise _KeyError(
-            f"{where}.hostname: {project.hostname!r} and {other.hostname!r} of project "
-            f"{other.name!r} could yield one host: put {{project}} into both"
+            f"{where}.hostname: {rule.pattern!r} and {other.pattern!r} of project "
+            f"{other.project!r} could yield one host: put {{project}} into both"
         )
 
 

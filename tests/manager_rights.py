@@ -92,6 +92,7 @@ CLUSTER_RIGHTS = [
     {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch", "delete"]},
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
     {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
 ]
 SECRET_RIGHTS: dict[str, list[dict[str, list[str]]]] = {
     "sealedSecrets": [

@@ -1,16 +1,19 @@
-"""Run before pytest by `make test`: brings the local cluster up where it can run, so that the end-to-end tests find it.
+"""Run before pytest by `make test`: fetches BIND for tests of DNS, and brings the local cluster up where it can run.
 
-Where it cannot, says why; those tests are then skipped, which with CI=true fails the run.
+Where one cannot be had, says why; its tests are then skipped, which with CI=true fails the run.
 """
 
 import os
 import subprocess
 import sys
 
+from tests.bind.installation import fetch
 from tests.cluster import preflight, running
 
 
 def main() -> int:
+    if problem := fetch():
+        print(f"tests with a real name server are skipped: {problem}")
     missing = preflight()
     if missing:
         print(f"end-to-end tests are skipped: {missing}")

@@ -29,6 +29,15 @@ ASLEEP_APP_VALUES = {
     "ingress": {**APP_VALUES["ingress"], "enabled": False},
     "replicas": 0,
 }
+SERVED_APP_VALUES = {
+    **APP_VALUES,
+    "ingress": {
+        **APP_VALUES["ingress"],
+        "hosts": {"api": "pr-42-api.preview.example"},
+        "services": {"api": {"name": "api", "port": 8080}},
+        "noindex": {"controller": "ingress-nginx"},
+    },
+}
 ALL_APP_VALUES = {
     "global": {"previews": {"redeployedAt": "2026-11-22T17:00:00Z"}, "other": 1},
     "image": {**APP_VALUES["image"], "pullPolicy": "Always"},

@@ -5,19 +5,23 @@ What is kept of an object is only what decides (cluster_status); how it is kept 
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from threading import Event, Lock, Thread
 
 from previews.adapters.cluster_status import application_of, namespace_of, owned_object_of
 from previews.adapters.job_log import BYTES_MAX, newest_failed, shown
 from previews.adapters.kubernetes_answers import ConflictError
-from previews.adapters.kubernetes_api import ClusterTimes, KubernetesAPI, Resource
+from previews.adapters.kubernetes_api import PAGE_SIZE, ClusterTimes, KubernetesAPI, Resource
 from previews.adapters.kubernetes_watch import Difference, ObjectWatch
+from previews.adapters.workload_status import LINES, NOTICES_MAX, PODS_MAX, notices_of, pods_of
 from previews.domain import labels
 from previews.domain.inventory import Kind, OwnedObject
 from previews.domain.preview import Application, Namespace, PreviewKey
-from previews.errors import TransientError
+from previews.domain.workload import Workload, crashed
+from previews.errors import PreviewsError, TransientError
 
 ATTEMPTS_AT_CONFLICTS = 5
 """Argo CD's controller writes the same object all the time while it syncs."""
@@ -186,19 +190,50 @@ class KubernetesCluster:
         return False
 
     def job_log(self, namespace: str, lines: int) -> str:
-        pods = Resource(
-            "pods", f"{_NAMESPACES.path}/{namespace}/pods", f" in namespace {namespace}"
-        )
+        pods = _within(namespace, "pods")
         listed = self._api.list_pages(pods, f"{labels.COMPONENT}={labels.MIGRATION}")
         found = newest_failed(pod for page, _ in listed for pod in page)
         if found is None:
             return ""
-        name, container = found
+        return self._log(pods, *found, lines=lines)
+
+    def workload(self, namespace: str) -> Workload:
+        pods, events = _within(namespace, "pods"), _within(namespace, "events")
+        found = pods_of(self._some(pods, PODS_MAX))
+        notices = notices_of(self._some(events, NOTICES_MAX, fields="type=Warning"))
+        crash, said = crashed(found), ""
+        if crash is not None:
+            # A log that is rotated away, or not there yet, hides nothing else.
+            with suppress(PreviewsError):
+                said = self._log(
+                    pods,
+                    crash.pod.name,
+                    crash.container.name,
+                    lines=LINES,
+                    of_previous_run=crash.was_restarted,
+                )
+        return Workload(pods=found, notices=notices, last_words=said)
+
+    def _some(self, resource: Resource, length_max: int, *, fields: str = "") -> list[object]:
+        """No more than a preview has; a namespace with more is not read to its end."""
+        pages = self._api.list_pages(resource, "", fields=fields)
+        return [item for page, _ in islice(pages, length_max // PAGE_SIZE) for item in page]
+
+    def _log(
+        self,
+        pods: Resource,
+        name: str,
+        container: str,
+        *,
+        lines: int,
+        of_previous_run: bool = False,
+    ) -> str:
         query = {
             "container": container,
             # Empty lines are left out, so a few more are read than are shown.
             "tailLines": str(2 * lines),
             "limitBytes": str(BYTES_MAX),
+            **({"previous": "true"} if of_previous_run else {}),
         }
         return shown(self._api.fetch_log(pods, name, query) or "", lines)
 
@@ -237,3 +272,9 @@ class KubernetesCluster:
             changed, self._changed = self._changed, set()
         for key in sorted(changed):
             self._on_change(key)
+
+
+def _within(namespace: str, plural: str) -> Resource:
+    return Resource(
+        plural, f"{_NAMESPACES.path}/{namespace}/{plural}", f" in namespace {namespace}"
+    )

@@ -14,8 +14,8 @@ from typing import Any
 
 from previews.adapters.one_line import one_line
 from previews.domain import labels
+from previews.domain.hosts import NUMBER_DIGITS_MAX
 from previews.domain.inventory import Kind, OwnedObject, shard_of_keep
-from previews.domain.naming import NUMBER_DIGITS_MAX
 from previews.domain.preview import Application, Namespace, PreviewKey
 
 MESSAGE_LENGTH_MAX = 300
@@ -217,11 +217,29 @@ def _application_problems(raw: Raw) -> Iterator[str]:
                 or _text(resource, "hookPhase") == "Failed"
             ):
                 kind, name = _text(resource, "kind"), _text(resource, "name")
-                yield f"{kind} {name}: {_text(resource, 'message')}"
+                yield f"{kind} {name}: {_refusal(_text(resource, 'message'))}"
     for condition in _mappings(status, "conditions"):
         kind = _text(condition, "type")
         if kind.endswith("Error") and (is_compared or kind not in _OF_THE_COMPARISON):
             yield f"{kind}: {_text(condition, 'message')}"
+
+
+_APPLIED_FILE = re.compile(r'^error when .*"/[^"\n]*/[0-9]+": ', re.DOTALL)
+_DENIED = re.compile(
+    r"ValidatingAdmissionPolicy '([^']*)' with binding '[^']*' denied request: (.*)"
+)
+
+
+def _refusal(message: str) -> str:
+    """What Kubernetes says of an object that it does not take, with the reason first.
+
+    Argo CD puts in front of it the name of its own file, another one each time, and of an object that was there already
+    the whole change as well. An admission policy's name comes before its sentence, which the commit status has little
+    room for.
+    """
+    said = _APPLIED_FILE.sub("", message)
+    denied = _DENIED.search(said)
+    return f"{denied[2]} (ValidatingAdmissionPolicy {denied[1]})" if denied else said
 
 
 def _mapping(of: Raw, field: str) -> Raw:

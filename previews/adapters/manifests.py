@@ -10,16 +10,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, Undefined
+from jinja2 import TemplateError
 
-from previews.adapters.manifest_yaml import Expected, annotations_in, as_yaml, check, storable
+from previews.adapters.manifest_templates import load_templates
+from previews.adapters.manifest_yaml import Expected, annotations_in, check, storable
 from previews.adapters.one_line import one_line
 from previews.domain import labels
 from previews.domain.naming import fill, root_file, root_name, top_root_name
-from previews.domain.observation import APPLICATION_FILE, DATABASE_FILE, NAMESPACE_FILE
-from previews.domain.preview import Grant, Manifests, Mode, PreviewKey, PullRequest, Stage
+from previews.domain.observation import (
+    APPLICATION_FILE,
+    DATABASE_FILE,
+    NAMESPACE_FILE,
+    SECRETS_FILE,
+)
+from previews.domain.preview import (
+    Grant,
+    Image,
+    Manifests,
+    Mode,
+    Parcel,
+    PreviewKey,
+    PullRequest,
+    Stage,
+)
 from previews.domain.project import Project
-from previews.errors import ConfigurationError, StalledError
+from previews.domain.secret_set import parameters_of
+from previews.errors import StalledError
 
 APPLICATION_TEMPLATE = "application.yaml.j2"
 NAMESPACE_TEMPLATE = "namespace.yaml.j2"
@@ -69,6 +85,7 @@ class _Preview:
     namespace: str
     app_project: str
     host: str
+    hosts: Sequence[str]
     url: str
 
 
@@ -94,6 +111,8 @@ class _Deployed:
     mode: Mode
     redeployed_at: str
     grant: Grant | None
+    image: Image | None
+    parcels: Sequence[Parcel]
 
 
 class ManifestRenderer:
@@ -112,7 +131,7 @@ class ManifestRenderer:
         argocd_namespace: str,
         ingress_namespaces: Sequence[str] = INGRESS_NAMESPACES,
     ) -> None:
-        self._environment = _load(templates, overrides)
+        self._environment = load_templates(templates, overrides, TEMPLATES)
         self._instance = instance
         self._projects = projects
         self._gitops = _GitOps(gitops_url, f"refs/heads/{gitops_branch}", gitops_path)
@@ -128,12 +147,14 @@ class ManifestRenderer:
         redeployed_at: str = "",
         annotations: Mapping[str, str] | None = None,
         grant: Grant | None = None,
+        image: Image | None = None,
+        parcels: Sequence[Parcel] = (),
     ) -> Manifests:
         project = self._projects.get(key.project)
         if project is None:
             raise StalledError("ProjectNotConfigured", f"no project {key.project!r} is configured")
         said = _annotations(annotations or {})
-        what = _Deployed(pull_request, mode, redeployed_at, grant)
+        what = _Deployed(pull_request, mode, redeployed_at, grant, image, parcels)
         undigested = self._render_application(project, key, what, digest="")
         bare = self._render_namespace(project, key, {})
         digest = _digest({NAMESPACE_FILE: bare, APPLICATION_FILE: undigested})
@@ -144,6 +165,8 @@ class ManifestRenderer:
         if grant is not None and grant.secret_file:
             # No part of the digest: the Application names what is in it by its id.
             files[DATABASE_FILE] = grant.secret_file
+        if sealed := [parcel.file for parcel in parcels if parcel.file]:
+            files[SECRETS_FILE] = "".join(sealed)
         return Manifests(
             stage=Stage.WHOLE,
             digest=digest,
@@ -153,6 +176,8 @@ class ManifestRenderer:
             redeployed_at=redeployed_at,
             annotations=dict(annotations or {}),
             grant=grant,
+            image=image,
+            parcels=tuple(parcels),
         )
 
     def read_annotations(self, namespace_file: str) -> Mapping[str, str]:
@@ -240,7 +265,9 @@ class ManifestRenderer:
         """What a push does not change: the template is not even given the pull request."""
         names = project.names(key.number)
         own = {"metadata.labels": self._ownership(key)}
-        noted = own | {"metadata.annotations": annotations} if annotations else own
+        # Never cut: what is not in it is refused by the cluster.
+        annotations = {**annotations, labels.HOSTS: ",".join(names.hosts)}
+        noted = own | {"metadata.annotations": annotations}
         inside = names.namespace
         destination = {"server": IN_CLUSTER, "namespace": inside}
         expected = [
@@ -293,42 +320,6 @@ class ManifestRenderer:
         return text
 
 
-def _load(templates: Path, overrides: Path | None) -> Environment:
-    """Read all templates, so that a broken one is known before there is anything to render."""
-    folders = [templates] if overrides is None else [overrides, templates]
-    environment = Environment(
-        loader=FileSystemLoader(folders),
-        undefined=StrictUndefined,
-        finalize=_printed,
-        autoescape=False,  # noqa: S701 this is no HTML: `finalize` writes every value as YAML
-        auto_reload=False,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    if overrides is not None:
-        if not overrides.is_dir():
-            raise ConfigurationError(f"the folder of template overrides, {overrides}, is missing")
-        if unknown := sorted({file.name for file in overrides.glob("*.j2")} - set(TEMPLATES)):
-            raise ConfigurationError(
-                f"{overrides} overrides {unknown[0]!r}, but there are only {', '.join(TEMPLATES)}"
-            )
-    for name in TEMPLATES:
-        try:
-            environment.get_template(name)
-        except (TemplateError, OSError, UnicodeDecodeError) as error:
-            where = f", line {line}" if (line := getattr(error, "lineno", None)) else ""
-            raise ConfigurationError(f"template {name}{where}: {error}") from error
-    return environment
-
-
-def _printed(value: object) -> str:
-    """What Jinja writes for a value: it asks for each that a template prints, and for nothing that a template says."""
-    if isinstance(value, Undefined):
-        str(value)  # raises, and says what is undefined
-    return as_yaml(value)
-
-
 def _preview(project: Project, key: PreviewKey) -> _Preview:
     names = project.names(key.number)
     return _Preview(
@@ -338,6 +329,7 @@ def _preview(project: Project, key: PreviewKey) -> _Preview:
         namespace=names.namespace,
         app_project=names.app_project,
         host=names.host,
+        hosts=names.hosts,
         url=project.url(key.number),
     )
 
@@ -361,7 +353,15 @@ def _parameters(project: Project, key: PreviewKey, what: _Deployed) -> dict[str,
     if project.image_repository is not None:
         parameters["image.repository"] = project.image_repository
         parameters["image.tag"] = project.tag(key.number, head_sha)
+        if what.image is not None:
+            parameters["image.tag"] = what.image.tag
+            if what.image.digest:
+                parameters["image.digest"] = what.image.digest
+    parameters |= parameters_of(what.parcels)
     parameters["ingress.host"] = host
+    service_hosts = project.service_hosts(key.number)
+    for service, its_host in service_hosts.items():
+        parameters[f"ingress.hosts.{service}"] = its_host
     if what.grant is not None and project.database is not None:
         for name, pattern in project.helm.database_parameters.items():
             parameters[name] = pattern.format(
@@ -370,7 +370,9 @@ def _parameters(project: Project, key: PreviewKey, what: _Deployed) -> dict[str,
                 incarnation=what.grant.incarnation,
             )
     for name, pattern in project.helm.parameters.items():
-        parameters[name] = fill(pattern, key=key, head_sha=head_sha, host=host)
+        parameters[name] = fill(
+            pattern, key=key, head_sha=head_sha, host=host, service_hosts=service_hosts
+        )
     return parameters
 
 

@@ -1,73 +1,34 @@
-"""The image registry: is there an image of this tag? A HEAD on its manifest, as the OCI distribution protocol has it.
+"""The image registry: is there an image of this tag or digest, and for which platform? It speaks OCI distribution.
 
-A credential goes only to the registry that it is meant for and to the token server which that registry names, and only
-over https; plain http is for loopback and for registries that are listed as insecure.
+A HEAD on the manifest answers the first, and no more is asked of a registry unless a platform matters or it does not
+say the digest by itself.
 """
 
-import json
-import re
-import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Collection
 from http import HTTPStatus
-from ipaddress import ip_address
 from pathlib import Path
-from threading import Lock
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
-
-import httpx2
+from urllib.parse import quote
 
 from previews.adapters.one_line import one_line
-from previews.adapters.registry_login import (
-    Challenge,
-    Repository,
-    parse_challenges,
-    parse_repository,
-    read_credential,
+from previews.adapters.registry_login import Repository, parse_repository
+from previews.adapters.registry_manifests import (
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    Platform,
+    UnreadableError,
+    config_digest,
+    digest_of,
+    in_words,
+    is_digest,
+    platforms_of_config,
+    platforms_of_index,
 )
-from previews.adapters.retry_after import retry_after_seconds
+from previews.adapters.registry_session import Answer, RegistrySession
 from previews.domain.preview import Image
-from previews.errors import PreviewsError, StalledError, TransientError
+from previews.errors import StalledError, TransientError
 
-MANIFEST_TYPES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-REDIRECTS_MAX = 3
-ANSWER_BYTES_MAX = 256 * 1024
-TOKEN_SECONDS = 60.0
-"""How long a token is good for when its server does not say, by the token protocol."""
-AUTHORIZATION_SECONDS_MAX = 300.0
-"""After which the docker config.json is read again, whatever a token says."""
-
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,128}")
-_TOKEN = re.compile(r"[\x21-\x7e]+")
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: httpx2.Headers
-    body: bytes
-
-    @property
-    def is_success(self) -> bool:
-        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
-
-    @property
-    def is_page(self) -> bool:
-        """Whether it is for people: some proxy's, then, and not the registry's."""
-        return self.headers.get("Content-Type", "").lower().startswith("text/html")
-
-
-@dataclass(frozen=True, slots=True)
-class _Authorization:
-    header: str
-    until: float
+DOCUMENT_BYTES_MAX = 4 * 1024 * 1024
+"""Of an index, a manifest or an image's configuration: registries themselves take no larger manifest."""
 
 
 class OCIRegistry:
@@ -81,191 +42,98 @@ class OCIRegistry:
         timeout_seconds: float = 10.0,
     ) -> None:
         """`docker_config` is read whenever a registry asks who we are, so that a new password needs no restart."""
-        self._docker_config = docker_config
-        self._insecure = frozenset(insecure_registries)
-        self._client = httpx2.Client(
-            timeout=timeout_seconds,
-            follow_redirects=False,
-            headers={"Accept-Encoding": "identity", "User-Agent": "previews"},
+        self._session = RegistrySession(
+            docker_config=docker_config,
+            insecure_registries=insecure_registries,
+            timeout_seconds=timeout_seconds,
         )
-        self._lock = Lock()
-        self._authorizations: dict[Repository, _Authorization] = {}
-
-    def find_image(self, repository: str, tag: str) -> Image | None:
-        """The image of this tag; None when the registry itself answers that there is none."""
-        wanted = parse_repository(repository)
-        scheme = "http" if self._is_insecure(wanted.registry) else "https"
-        path = f"/v2/{quote(wanted.name)}/manifests/{quote(tag, safe='')}"
-        url = f"{scheme}://{wanted.registry}{path}"
-        answer = self._head(url, wanted, self._known_authorization(wanted))
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            challenges = parse_challenges(answer.headers.get_list("WWW-Authenticate"))
-            answer = self._head(url, wanted, self._authorize(wanted, challenges))
-        if answer.status == HTTPStatus.NOT_FOUND and not answer.is_page:
-            return None
-        digest = answer.headers.get("Docker-Content-Digest", "")
-        if not answer.is_success or not _DIGEST.fullmatch(digest):
-            raise self._refusal(wanted, answer)
-        return Image(reference=f"{repository}:{tag}", digest=digest)
 
     def close(self) -> None:
         """Let go of the connections that are kept."""
-        self._client.close()
+        self._session.close()
 
-    def _head(self, url: str, wanted: Repository, authorization: str | None) -> _Answer:
-        headers = {"Accept": ", ".join(MANIFEST_TYPES)}
-        if authorization:
-            headers["Authorization"] = authorization
-        for _ in range(REDIRECTS_MAX + 1):
-            answer = self._send("HEAD", url, headers, wanted)
-            location = answer.headers.get("Location")
-            if answer.status not in _REDIRECTS or not location:
-                return answer
-            target = urljoin(url, location) if _parts(location) else ""
-            if not self._may_speak_to(target):
-                raise TransientError(
-                    "RegistryAnswer", f"{wanted.registry} redirects to an address without https"
-                )
-            if _origin(target) != _origin(url):
-                headers.pop("Authorization", None)
-            url = target
-        raise TransientError(
-            "RegistryAnswer", f"{wanted.registry} redirects more than {REDIRECTS_MAX} times"
+    def find_image(self, repository: str, tag: str, platform: str = "") -> Image | None:
+        """The image of this tag or digest; None when the registry itself answers that there is none."""
+        wanted = parse_repository(repository)
+        head = self._manifest("HEAD", wanted, tag)
+        if head is None:
+            return None
+        digest = self._said_digest(wanted, head, tag)
+        if digest is None or platform:
+            # By its digest, since a tag may move between two requests.
+            whole = self._manifest("GET", wanted, digest or tag)
+            if whole is None:
+                return None
+            digest = self._proven_digest(wanted, whole, digest, tag)
+            if platform:
+                self._check_platform(f"{wanted.registry}/{wanted.name}", wanted, whole, platform)
+        separator = "@" if is_digest(tag) else ":"
+        return Image(reference=f"{repository}{separator}{tag}", digest=digest)
+
+    def _manifest(self, method: str, wanted: Repository, tag: str) -> Answer | None:
+        answer = self._session.ask(
+            method,
+            wanted,
+            f"/manifests/{quote(tag, safe=':')}",
+            accept=", ".join(MANIFEST_TYPES),
+            bytes_max=DOCUMENT_BYTES_MAX,
         )
+        if answer.status == HTTPStatus.NOT_FOUND and not answer.is_page:
+            return None
+        if not answer.is_success or answer.is_page:
+            raise self._session.refusal(wanted, answer)
+        return answer
 
-    def _known_authorization(self, wanted: Repository) -> str | None:
-        with self._lock:
-            known = self._authorizations.get(wanted)
-        return known.header if known and time.monotonic() < known.until else None
+    def _said_digest(self, wanted: Repository, answer: Answer, tag: str) -> str | None:
+        """What a registry says by itself; None if it says nothing."""
+        digest = answer.headers.get("Docker-Content-Digest", "")
+        if not digest:
+            return None
+        if not is_digest(digest) or (is_digest(tag) and digest != tag):
+            raise _false(wanted, f"the digest {one_line(digest, 80)}")
+        return digest
 
-    def _authorize(self, wanted: Repository, challenges: list[Challenge]) -> str:
-        """Answer the registry's question who we are."""
-        credential = read_credential(self._docker_config, wanted)
-        for challenge in challenges:
-            if challenge.scheme == "bearer":
-                header, seconds = self._fetch_token(wanted, challenge, credential)
-            elif challenge.scheme == "basic" and credential:
-                header, seconds = credential, AUTHORIZATION_SECONDS_MAX
-            else:
-                continue
-            # Let go of a little early, since it is still on its way when it is sent.
-            until = time.monotonic() + 0.8 * min(seconds, AUTHORIZATION_SECONDS_MAX)
-            with self._lock:
-                self._authorizations[wanted] = _Authorization(header, until)
-            return header
-        lack = f"{self._docker_config} has none" if self._docker_config else "none is configured"
-        raise StalledError(
-            "RegistryDenied", f"{wanted.registry} wants a credential for {wanted.name}, and {lack}"
-        )
+    def _proven_digest(
+        self, wanted: Repository, whole: Answer, digest: str | None, tag: str
+    ) -> str:
+        """The digest of what was sent, which must be what was asked for and what the registry says of it."""
+        if whole.kind not in MANIFEST_TYPES:
+            raise _false(wanted, f"{one_line(whole.kind, 80) or 'no content type'} for a manifest")
+        said = {self._said_digest(wanted, whole, tag), digest, tag if is_digest(tag) else None}
+        said.discard(None)
+        for each in said:
+            if each is not None and digest_of(whole.body, each) != each:
+                raise _false(wanted, f"a manifest that is not {each}")
+        return digest or digest_of(whole.body, tag if is_digest(tag) else "sha256")
 
-    def _fetch_token(
-        self, wanted: Repository, challenge: Challenge, credential: str | None
-    ) -> tuple[str, float]:
-        realm = challenge.parameters.get("realm", "")
-        if not self._may_speak_to(realm):
+    def _check_platform(
+        self, subject: str, wanted: Repository, whole: Answer, platform: str
+    ) -> None:
+        try:
+            built_for = self._platforms(wanted, whole)
+        except UnreadableError:
+            raise _false(wanted, "a manifest that cannot be read") from None
+        if not any(each.runs(platform) for each in built_for):
             raise StalledError(
-                "RegistryDenied",
-                f"{wanted.registry} sends for a token to an address without https; nothing was sent there",
+                "WrongPlatform",
+                f"the image that CI pushed to {subject} is for {in_words(built_for)}, not for "
+                f"{platform}, which image.platform asks for; build it for that as well",
             )
-        query = {
-            "scope": challenge.parameters.get("scope") or f"repository:{wanted.name}:pull",
-            "service": challenge.parameters.get("service", ""),
-        }
-        headers = {"Accept": "application/json"}
-        if credential:
-            headers["Authorization"] = credential
-        try:
-            url = str(httpx2.URL(realm).copy_merge_params(query))
-        except httpx2.InvalidURL as error:
-            raise TransientError(
-                "RegistryAnswer", f"{wanted.registry} sends for a token to no address"
-            ) from error
-        answer = self._send("GET", url, headers, wanted)
-        if not answer.is_success:
-            raise self._refusal(wanted, answer)
-        try:
-            found = json.loads(answer.body)
-            token = str(found.get("token") or found.get("access_token") or "")
-            seconds = float(found.get("expires_in") or TOKEN_SECONDS)
-        except (ValueError, TypeError, AttributeError):
-            token, seconds = "", 0.0
-        if not _TOKEN.fullmatch(token):
-            raise TransientError(
-                "RegistryAnswer", f"the token server of {wanted.registry} gave no token"
-            )
-        return f"Bearer {token}", seconds
 
-    def _send(
-        self, method: str, url: str, headers: Mapping[str, str], wanted: Repository
-    ) -> _Answer:
-        body = b""
-        try:
-            with self._client.stream(method, url, headers=headers) as response:
-                for part in response.iter_raw():
-                    body += part
-                    if len(body) > ANSWER_BYTES_MAX:
-                        raise TransientError("RegistryAnswer", f"{wanted.registry} says too much")
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise TransientError(
-                "RegistryUnreachable",
-                f"{urlsplit(url).netloc} does not answer: {_reason(error)}",
-            ) from error
-        return _Answer(response.status_code, response.headers, body)
-
-    def _refusal(self, wanted: Repository, answer: _Answer) -> PreviewsError:
-        subject = f"{wanted.registry} was asked for an image of {wanted.name} and"
-        if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            place = f" in {self._docker_config}" if self._docker_config else ""
-            return StalledError(
-                "RegistryDenied",
-                f"{subject} refused with {answer.status}; check the credential{place}",
-            )
-        busy = answer.status == HTTPStatus.TOO_MANY_REQUESTS
-        if busy or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return TransientError(
-                "RegistryUnreachable",
-                f"{subject} answered with {answer.status}",
-                retry_after_seconds=retry_after_seconds(
-                    answer.headers.get("Retry-After"), datetime.now(UTC)
-                ),
-            )
-        return TransientError(
-            "RegistryAnswer", f"{subject} answered {answer.status} with nothing of a registry's"
-        )
-
-    def _is_insecure(self, registry: str) -> bool:
-        return registry in self._insecure or _is_loopback(registry)
-
-    def _may_speak_to(self, url: str) -> bool:
-        parts = _parts(url)
-        if parts is None or not parts.hostname:
-            return False
-        return parts.scheme == "https" or (
-            parts.scheme == "http" and self._is_insecure(parts.netloc)
-        )
+    def _platforms(self, wanted: Repository, whole: Answer) -> list[Platform]:
+        if whole.kind in INDEX_TYPES:
+            return platforms_of_index(whole.body)
+        digest = config_digest(whole.body)
+        config = self._session.ask("GET", wanted, f"/blobs/{digest}", bytes_max=DOCUMENT_BYTES_MAX)
+        if not config.is_success:
+            raise self._session.refusal(wanted, config)
+        if digest_of(config.body, digest) != digest:
+            raise _false(wanted, f"a configuration that is not {digest}")
+        return platforms_of_config(config.body)
 
 
-def _parts(url: str) -> SplitResult | None:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return None
-
-
-def _is_loopback(registry: str) -> bool:
-    host = urlsplit(f"//{registry}").hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc.lower()
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, httpx2.TimeoutException):
-        return "timed out"
-    return one_line(str(error), 200) or type(error).__name__
+def _false(wanted: Repository, what: str) -> TransientError:
+    return TransientError(
+        "RegistryAnswer",
+        f"{wanted.registry} was asked for an image of {wanted.name} and sent {what}",
+    )

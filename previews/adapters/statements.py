@@ -26,6 +26,7 @@ _PREVIEW = SQLModel.metadata.tables["preview"]
 _PUBLISHED = SQLModel.metadata.tables["published"]
 _WISHES = SQLModel.metadata.tables["wishes"]
 _HISTORY = SQLModel.metadata.tables["history"]
+_NAMED_IMAGE = SQLModel.metadata.tables["named_image"]
 
 
 def _save_statement(table: Table) -> sqlite.Insert:
@@ -83,6 +84,13 @@ def _publish_statement() -> sqlite.Insert:
     )
 
 
+def _name_image_statement() -> sqlite.Insert:
+    """The same name again changes nothing but when that was."""
+    statement = sqlite.insert(_NAMED_IMAGE)
+    new = {name: statement.excluded[name] for name in ("tag", "digest", "named_at")}
+    return statement.on_conflict_do_update(index_elements=_NAMED_IMAGE.primary_key, set_=new)
+
+
 FRESH = values_of_preview(PreviewRecord(key=PreviewKey("", 0), fetch_mark=1))
 """The row of a preview of which nothing is known but that its pull request should be read."""
 
@@ -100,3 +108,8 @@ ADD_HISTORY = insert(_HISTORY)
 PRUNE_HISTORY = _prune_history_statement()
 FORGET = _forget_statements()
 PUBLISH = _publish_statement()
+NAME_IMAGE = _name_image_statement()
+NAMED_IMAGE = select(_NAMED_IMAGE).where(
+    _NAMED_IMAGE.c.project == bindparam("of"), _NAMED_IMAGE.c.head_sha == bindparam("at_head")
+)
+PRUNE_NAMED_IMAGES = delete(_NAMED_IMAGE).where(_NAMED_IMAGE.c.named_at < bindparam("before"))

@@ -29,17 +29,20 @@ from previews.adapters.tables import (
     PublishedRow,
     WishesRow,
     entry_of,
+    named_image_of,
     record_of,
     to_json,
     values_of_delivery,
     values_of_history,
+    values_of_named_image,
     values_of_preview,
     values_of_wishes,
     wishes_of,
 )
+from previews.domain.images import NamedImage
 from previews.domain.lifetime import Wishes
 from previews.domain.ports import Clock
-from previews.domain.preview import PreviewKey
+from previews.domain.preview import HeadSha, PreviewKey
 from previews.domain.record import Delivery, HistoryEntry, PreviewRecord
 from previews.errors import PreviewsError, StalledError, TransientError
 
@@ -48,6 +51,8 @@ _log = structlog.get_logger("previews.store")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_POLL_SECONDS = 0.5
 _ROWS_AT_ONCE = 100
+NAMED_IMAGES_KEPT = timedelta(days=90)
+"""By then whoever was to deploy it has: what is deployed is not looked up again."""
 
 _migrating = threading.Lock()
 """Alembic keeps what it is migrating in a global; other processes are held off by the transaction."""
@@ -176,6 +181,19 @@ class SQLStore:
         )
         with self._writing(self._ordinary) as connection:
             connection.execute(update(PreviewRow).where(*still_the_same).values(fetch_mark=0))
+
+    def name_image(self, named: NamedImage) -> None:
+        with self._writing(self._durable) as connection:
+            connection.execute(statements.NAME_IMAGE, values_of_named_image(named))
+            connection.execute(
+                statements.PRUNE_NAMED_IMAGES, {"before": self._clock.now() - NAMED_IMAGES_KEPT}
+            )
+
+    def named_image(self, project: str, head_sha: HeadSha) -> NamedImage | None:
+        asked = {"of": project, "at_head": head_sha}
+        with self._translating(), self._reading.connect() as connection:
+            row = connection.execute(statements.NAMED_IMAGE, asked).one_or_none()
+        return named_image_of(row) if row else None
 
     def published(self, repository: str, number: int) -> Mapping[str, str]:
         wanted = select(PublishedRow).where(

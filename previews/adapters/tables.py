@@ -14,18 +14,22 @@ from typing import Any, TypeVar
 from sqlalchemy import JSON, Dialect, Index, Row, Text, TypeDecorator, text
 from sqlmodel import Field, SQLModel
 
+from previews.domain.images import NamedImage
 from previews.domain.lifetime import Anchor, Expiry, Facts, Said, Until, Wishes
 from previews.domain.preview import (
     Condition,
     Grant,
+    HeadSha,
+    Image,
     Manifests,
     Mode,
+    Parcel,
     Phase,
     PreviewKey,
-    ProbeResult,
     PullRequest,
     Stage,
 )
+from previews.domain.probing import ProbeVerdict
 from previews.domain.record import Delivery, Gone, HistoryEntry, PreviewRecord, Removal
 
 T = TypeVar("T")
@@ -88,6 +92,9 @@ class PreviewRow(SQLModel, table=True):
     grant: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
     edited_migrations: str = Field(sa_type=AnyText, sa_column_kwargs={"server_default": '""'})
     storage_warning: str = Field(sa_type=AnyText, sa_column_kwargs={"server_default": '""'})
+    parcels: list[dict[str, Any]] = Field(
+        sa_type=JSON, sa_column_kwargs={"server_default": text("'[]'")}
+    )
 
 
 class WishesRow(SQLModel, table=True):
@@ -133,6 +140,19 @@ class PublishedRow(SQLModel, table=True):
     digest: str = Field(sa_type=Text)
 
 
+class NamedImageRow(SQLModel, table=True):
+    """What CI called the image of a commit."""
+
+    __tablename__ = "named_image"
+    __table_args__ = (Index("named_image_named_at", "named_at"),)
+
+    project: str = Field(primary_key=True, sa_type=Text)
+    head_sha: str = Field(primary_key=True, sa_type=Text)
+    tag: str = Field(sa_type=Text)
+    digest: str = Field(sa_type=Text)
+    named_at: datetime
+
+
 def to_json(value: object) -> str:
     """Same value, same text: an unchanged document is not written again."""
     return json.dumps(value, sort_keys=True, default=_plain)
@@ -173,11 +193,12 @@ def values_of_preview(record: PreviewRecord) -> dict[str, Any]:
         "pull_request": _document(pull_request) if pull_request else None,
         "head_since": record.head_since,
         "grant": _document(record.grant) if record.grant else None,
+        "parcels": [_document(parcel) for parcel in record.parcels],
         "edited_migrations": record.edited_migrations,
         "storage_warning": record.storage_warning,
         "manifests": _document(record.manifests) if record.manifests else None,
         "probed_digest": record.probed_digest,
-        "probe_result": _document(record.probe_result) if record.probe_result else None,
+        "probe_result": _document(record.probe) if record.probe else None,
         "phase": record.phase.value,
         "reason": record.reason,
         "message": record.message,
@@ -203,6 +224,22 @@ def values_of_history(key: PreviewKey, entry: HistoryEntry) -> dict[str, Any]:
     return {"project": key.project, "number": key.number} | _document(entry)
 
 
+def values_of_named_image(named: NamedImage) -> dict[str, Any]:
+    """The row of a named image, by column."""
+    return _document(named)
+
+
+def named_image_of(row: Row[Any]) -> NamedImage:
+    """The named image in a row."""
+    return NamedImage(
+        project=row.project,
+        head_sha=HeadSha(row.head_sha),
+        tag=row.tag,
+        digest=row.digest,
+        named_at=row.named_at,
+    )
+
+
 def record_of(row: PreviewRow | Row[Any]) -> PreviewRecord:
     """The record in a row."""
     conditions = [_fitting(_condition, document) for document in row.conditions]
@@ -215,6 +252,7 @@ def record_of(row: PreviewRow | Row[Any]) -> PreviewRecord:
         expiry=_fitting(_expiry, row.expiry),
         queued_since=row.queued_since,
         grant=_fitting(_grant, row.grant),
+        parcels=tuple(filter(None, (_fitting(Parcel, each) for each in row.parcels))),
         edited_migrations=row.edited_migrations,
         storage_warning=row.storage_warning,
         manifests=_fitting(_manifests, row.manifests),
@@ -222,7 +260,7 @@ def record_of(row: PreviewRow | Row[Any]) -> PreviewRecord:
         is_rewritten=row.is_rewritten,
         removal=_fitting(_removal, row.removal),
         probed_digest=row.probed_digest,
-        probe_result=_fitting(ProbeResult, row.probe_result),
+        probe=_fitting(ProbeVerdict, row.probe_result),
         phase=_fitting(Phase, {"value": row.phase}) or Phase.PROVISIONING,
         reason=row.reason,
         message=row.message,
@@ -275,10 +313,17 @@ def _manifests(
     stage: str,
     mode: str = Mode.AWAKE,
     grant: dict[str, Any] | None = None,
+    image: dict[str, Any] | None = None,
+    parcels: list[dict[str, Any]] | None = None,
     **rest: Any,  # noqa: ANN401 - what JSON holds
 ) -> Manifests:
     return Manifests(
-        stage=Stage(stage), mode=Mode(mode), grant=_grant(**grant) if grant else None, **rest
+        stage=Stage(stage),
+        mode=Mode(mode),
+        grant=_grant(**grant) if grant else None,
+        image=Image(**image) if image else None,
+        parcels=tuple(Parcel(**parcel) for parcel in parcels or ()),
+        **rest,
     )
 
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from previews.cli import manager, templates, verbs
+from previews.cli import dns, doctor, ingress, manager, templates, verbs
 from previews.cli.text import plain
 from previews.errors import ConfigurationError, PreviewsError
 
@@ -19,6 +19,9 @@ cli = typer.Typer(
 manager.add_to(cli)
 verbs.add_to(cli)
 templates.add_to(cli)
+ingress.add_to(cli)
+doctor.add_to(cli)
+dns.add_to(cli)
 
 
 def main() -> None:

@@ -9,12 +9,15 @@ from previews.web.sweep_views import BrakeView, SweepView, ThingView
 from previews.web.views import (
     ExpiryView,
     History,
+    ImageView,
     PreviewView,
     RemovalView,
 )
 
 NOTHING = "-"
 CELL_WIDTH_MAX = 60
+DIGITS_SHOWN = 12
+"""Of an image's digest."""
 
 
 def plain(text: str) -> str:
@@ -131,6 +134,7 @@ def _about(view: PreviewView) -> str:
     pull_request = [view.pull_request_url, view.title, f"by {view.author}" if view.author else None]
     facts = {
         "reason": f"{view.reason}: {view.message}" if view.message else view.reason,
+        "what to do": view.remedy,
         "pull request": "  ".join(filter(None, pull_request)),
         "head_sha": view.head_sha,
         "url": view.url,
@@ -140,6 +144,7 @@ def _about(view: PreviewView) -> str:
         "expires": _expiry_at_length(view.expiry),
         "pinned": f"until {moment(view.pin.until)} by {view.pin.by}" if view.pin else None,
         "asleep": f"since {moment(view.asleep.since)}: {view.asleep.by}" if view.asleep else None,
+        "image": _image(view.image),
         "database": (f"{view.database.name} on {view.database.server}" if view.database else None),
         "warnings": "; ".join(view.database.warnings) if view.database else None,
         "queue": f"number {view.queue.number}; full: {view.queue.full}" if view.queue else None,
@@ -147,6 +152,15 @@ def _about(view: PreviewView) -> str:
     return table(("", ""), [(f"  {name}", text) for name, text in facts.items() if text]).lstrip(
         "\n"
     )
+
+
+def _image(image: ImageView | None) -> str | None:
+    """With enough of its digest to tell it from others."""
+    if image is None:
+        return None
+    algorithm, _, digits = (image.digest or "").partition(":")
+    name, _, _ = image.reference.partition("@")
+    return f"{name} ({algorithm}:{digits[:DIGITS_SHOWN]})" if digits else name
 
 
 def _key(view: PreviewView) -> str:

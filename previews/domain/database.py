@@ -31,6 +31,13 @@ class SecretKind(StrEnum):
     """Applied by the manager itself, and never in Git."""
 
 
+class SecretType(StrEnum):
+    """What Kubernetes takes a Secret for."""
+
+    OPAQUE = "Opaque"
+    DOCKER_CONFIG = "kubernetes.io/dockerconfigjson"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseLimits:
     """What keeps one preview from using up a server. Its own application may change all but the first."""
@@ -131,6 +138,9 @@ class Secret:
     """The id of what is in it."""
     labels: Mapping[str, str]
     data: Mapping[str, str] = field(repr=False)
+    type: SecretType = SecretType.OPAQUE
+    remote: str = ""
+    """Where its content lies in the store already. Only external-secrets has one, and then there are no `data`."""
 
 
 @dataclass(frozen=True, slots=True)

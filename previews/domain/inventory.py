@@ -15,8 +15,8 @@ from previews.domain.naming import folder_of, root_file, root_name, shard_of
 from previews.domain.preview import PreviewKey, Stage
 from previews.domain.record import PreviewRecord
 
-ORPHANS_OF_ONE_PREVIEW = 4
-"""Application, AppProject, Namespace, Database: what one preview leaves is no mass, however little else there is."""
+ORPHANS_OF_ONE_PREVIEW = 5
+"""Application, AppProject, Namespace, Database, Record: what one preview leaves is no mass, however few others are."""
 SWEEPS_OF_A_MASS = 5
 """Orphans that would take more sweeps than this are more than a fast path that failed now and then."""
 SIGHTINGS_MIN = 2
@@ -33,6 +33,8 @@ class Kind(StrEnum):
     """The object that keeps a shard from being empty."""
     DATABASE = "Database"
     """And the role that may use it, on a server outside of the cluster."""
+    RECORD = "Record"
+    """The address of its host, in a zone that takes updates."""
     FOLDER = "Folder"
     """A preview's files in Git."""
     ROOT_FILE = "RootFile"
@@ -51,7 +53,9 @@ class Verdict(StrEnum):
     """The forge could not say, or knows no such pull request: a person decides."""
 
 
-_AFTER_APPLICATION = frozenset({Kind.APP_PROJECT, Kind.NAMESPACE, Kind.CONFIG_MAP, Kind.DATABASE})
+_AFTER_APPLICATION = frozenset(
+    {Kind.APP_PROJECT, Kind.NAMESPACE, Kind.CONFIG_MAP, Kind.DATABASE, Kind.RECORD}
+)
 
 Identity: TypeAlias = tuple[Kind, str, str]
 

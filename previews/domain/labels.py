@@ -36,6 +36,9 @@ REMOVAL = "previews.dev/removal-asked"
 RESET = "previews.dev/database-reset-asked"
 ROTATION = "previews.dev/credential-asked"
 
+HOSTS = "previews.dev/hosts"
+"""Annotation of the namespace: every host that the preview may claim, with commas between them. Admission reads it."""
+
 CREDENTIAL = "previews.dev/credential"
 """Annotation of a secret: the id of what is in it, which its database's role says as well."""
 

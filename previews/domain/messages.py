@@ -15,7 +15,14 @@ from previews.domain.duration import format_duration
 from previews.domain.lifetime import Anchor, EndCause
 from previews.domain.naming import short_sha
 from previews.domain.preview import HeadSha, Phase
-from previews.domain.record import CommitStatus, Feedback, PreviewRecord, StatusState
+from previews.domain.reasons import remedy_of
+from previews.domain.record import (
+    STATUS_PREFIX,
+    CommitStatus,
+    Feedback,
+    PreviewRecord,
+    StatusState,
+)
 
 DESCRIPTION_LENGTH_MAX = 140
 """GitHub's limit for a commit status."""
@@ -81,7 +88,7 @@ _FINAL = {Phase.LIVE, Phase.ASLEEP, Phase.WAKING, Phase.EXPIRED, Phase.REMOVED, 
 def commit_status(subject: Subject) -> CommitStatus:
     """The one line beside the commit. Every pending status ends in one that is not."""
     record = subject.record
-    if record.failed or record.phase is Phase.DEGRADED:
+    if _fails(record):
         state = StatusState.FAILURE
     else:
         state = StatusState.SUCCESS if record.phase in _FINAL else StatusState.PENDING
@@ -92,11 +99,15 @@ def commit_status(subject: Subject) -> CommitStatus:
     elif record.phase not in {Phase.LIVE, Phase.REMOVED} and record.message:
         headline = f"{headline}: {record.message}"
     return CommitStatus(
-        context=f"preview/{record.key.project}",
+        context=f"{STATUS_PREFIX}{record.key.project}",
         state=state,
         description=_cut(plain(headline), DESCRIPTION_LENGTH_MAX),
         target_url=subject.url if record.phase in _ANSWERING else "",
     )
+
+
+def _fails(record: PreviewRecord) -> bool:
+    return record.failed or record.phase is Phase.DEGRADED
 
 
 def superseded(status: CommitStatus, by: HeadSha) -> CommitStatus:
@@ -139,6 +150,8 @@ def _row(subject: Subject) -> str:
     status = f"**{_HEADLINES[record.phase]}**"
     if record.message and record.phase is not Phase.LIVE:
         status += f"<br>{escape(_cut(plain(record.message), _CELL_LENGTH_MAX))}"
+    if _fails(record) and (remedy := remedy_of(record.reason)):
+        status += f"<br>→ {remedy}"
     link = f"[{subject.url}]({subject.url})" if record.phase in _ANSWERING else ""
     commit = f"`{short_sha(record.pull_request.head_sha)}`" if record.pull_request else ""
     return f"| {record.key.project} | {status} | {link} | {commit} |"

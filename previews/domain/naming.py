@@ -6,15 +6,14 @@ since the last `-pr-` followed by digits only splits it back into project and nu
 """
 
 import re
-import string
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from previews.domain.hosts import NUMBER_DIGITS_MAX, HostRule, is_dns_label, placeholders
 from previews.domain.preview import HeadSha, PreviewKey
 
 PROJECT_NAME_LENGTH_MAX = 30
 INSTANCE_LENGTH_MAX = 20
-NUMBER_DIGITS_MAX = 10
-LABEL_LENGTH_MAX = 63
 SHARD_SIZE = 20
 """Previews behind one root Application, seven objects each (docs/performance.md says what that costs)."""
 
@@ -23,7 +22,6 @@ ROOTS_FOLDER = "roots"
 
 DATABASE_PREFIX = "preview_"
 
-_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _SHORT_SHA_LENGTH = 7
 
@@ -36,16 +34,13 @@ class Names:
     namespace: str
     app_project: str
     host: str
+    hosts: tuple[str, ...]
+    """The same, and those of the project's services in their order."""
     database: str
     """And of the role that may use it."""
     folder: str
     """Of the preview's files, below the configured path of the GitOps repository."""
     shard: str
-
-
-def is_dns_label(text: str) -> bool:
-    """Whether Kubernetes and DNS take it as one label."""
-    return _DNS_LABEL.fullmatch(text) is not None
 
 
 def short_sha(head_sha: HeadSha) -> str:
@@ -78,16 +73,23 @@ def top_root_name(instance: str) -> str:
     return f"{instance}-previews"
 
 
-def names_of(key: PreviewKey, *, host_pattern: str) -> Names:
-    """All names of a preview. `host_pattern` was checked by `check_host_pattern`."""
+def names_of(
+    key: PreviewKey, *, host_pattern: str, services: Sequence[str] = (), host_key: bytes = b""
+) -> Names:
+    """All names of a preview. What its hosts are made of was checked by `HostRule.check`."""
     stem = f"{key.project}-pr-{key.number}"
+    rule = HostRule(
+        project=key.project, pattern=host_pattern, services=tuple(services), key=host_key
+    )
+    hosts = rule.hosts(key.number)
     return Names(
         application=stem,
         namespace=f"preview-{stem}",
         # Sorts before every Application: Argo CD creates what it has no other order for by name, and an Application
         # that is there before its AppProject is refused, and not looked at again for a minute or more.
         app_project=f"0-{stem}",
-        host=host_pattern.format(project=key.project, number=key.number),
+        host=hosts[0],
+        hosts=hosts,
         database=database_name(key),
         folder=folder_of(key),
         shard=shard_of(key),
@@ -109,35 +111,23 @@ def key_of_folder(folder: str) -> PreviewKey | None:
             return None
 
 
-def number_in_host(host: str, pattern: str, project: str) -> int | None:
-    """The pull request's number in a host that `pattern` makes for a project; None if it makes no such host."""
-    before, after = _around_number(pattern, project)
-    number = host.removeprefix(before).removesuffix(after)
-    fits = host == f"{before}{number}{after}" and re.fullmatch(r"[1-9][0-9]{0,9}", number)
-    return int(number) if fits else None
-
-
-def fill(pattern: str, *, key: PreviewKey, head_sha: HeadSha, host: str) -> str:
+def fill(
+    pattern: str,
+    *,
+    key: PreviewKey,
+    head_sha: HeadSha,
+    host: str,
+    service_hosts: Mapping[str, str] | None = None,
+) -> str:
     """Put a preview's own values into a configured pattern such as `pr-{number}-{short_sha}`."""
     return pattern.format(
+        **{host_placeholder(name): each for name, each in (service_hosts or {}).items()},
         project=key.project,
         number=key.number,
         head_sha=head_sha,
         short_sha=short_sha(head_sha),
         host=host,
     )
-
-
-def placeholders(pattern: str) -> list[str]:
-    """The names in braces. Raises ValueError for a pattern that is more than text and plain names."""
-    found = []
-    for _, name, format_spec, conversion in string.Formatter().parse(pattern):
-        if name is None:
-            continue
-        if format_spec or conversion or not name.isidentifier():
-            raise ValueError(f"only plain {{names}} may stand in {pattern!r}")
-        found.append(name)
-    return found
 
 
 def check_project_name(name: str) -> None:
@@ -160,6 +150,11 @@ def check_instance(name: str) -> None:
         )
 
 
+def is_image_tag(text: str) -> bool:
+    """Whether a registry takes it as a tag."""
+    return _IMAGE_TAG.fullmatch(text) is not None
+
+
 def check_image_tag(pattern: str) -> None:
     """Raises ValueError when the pattern cannot make a tag, or makes one tag for two commits."""
     known = {"project", "number", "head_sha", "short_sha"}
@@ -180,49 +175,14 @@ def check_image_tag(pattern: str) -> None:
         raise ValueError(f"{pattern!r} does not make an image tag")
 
 
-def check_parameter(pattern: str) -> None:
+def host_placeholder(service: str) -> str:
+    """What stands for a service's host in a pattern: `{host_my_api}` for `my-api`. No service has an underscore."""
+    return f"host_{service.replace('-', '_')}"
+
+
+def check_parameter(pattern: str, services: Sequence[str] = ()) -> None:
     """Raises ValueError when a Helm parameter uses a value that there is not."""
     known = {"project", "number", "head_sha", "short_sha", "host"}
+    known |= set(map(host_placeholder, services))
     if not set(placeholders(pattern)) <= known:
         raise ValueError(f"{pattern!r} may use {', '.join(sorted(known))}")
-
-
-def check_host_pattern(pattern: str, *, project: str, zone: str) -> None:
-    """Raises ValueError unless every host that the pattern makes is one label under the zone."""
-    found = placeholders(pattern)
-    if found.count("number") != 1 or not set(found) <= {"number", "project"}:
-        raise ValueError(
-            f"{pattern!r} must contain {{number}} once, and besides it only {{project}}"
-        )
-    longest = pattern.format(project=project, number="9" * NUMBER_DIGITS_MAX)
-    label, _, parent = longest.partition(".")
-    if parent != zone:
-        raise ValueError(f"{pattern!r} must be one label under the zone {zone!r}")
-    if not is_dns_label(label):
-        raise ValueError(
-            f"{pattern!r} makes {label!r}: not a DNS label of at most {LABEL_LENGTH_MAX} characters"
-        )
-
-
-def hosts_may_meet(pattern: str, project: str, other_pattern: str, other_project: str) -> bool:
-    """Whether some pull requests of two projects could yield one host.
-
-    What stands before and after the number is fixed text, so the two meet only where the longer text differs from the
-    shorter by digits that the other's number could supply.
-    """
-    before, after = _around_number(pattern, project)
-    other_before, other_after = _around_number(other_pattern, other_project)
-    return _differ_by_digits(before, other_before) and _differ_by_digits(
-        after[::-1], other_after[::-1]
-    )
-
-
-def _around_number(pattern: str, project: str) -> tuple[str, str]:
-    before, _, after = pattern.format(project=project, number="\0").partition("\0")
-    return before, after
-
-
-def _differ_by_digits(text: str, other: str) -> bool:
-    shorter, longer = sorted((text, other), key=len)
-    rest = longer.removeprefix(shorter)
-    return longer.startswith(shorter) and (not rest or rest.isdigit())

@@ -5,30 +5,43 @@ from datetime import datetime, timedelta
 
 from previews.domain.caps import Place
 from previews.domain.database import Trouble
+from previews.domain.diagnosis import Cause
 from previews.domain.lifetime import Said
 from previews.domain.preview import (
     Application,
+    CIRun,
     Condition,
     Grant,
     Image,
     Manifests,
     Mode,
     Namespace,
+    Parcel,
     Phase,
     PreviewKey,
-    ProbeResult,
     Stage,
 )
+from previews.domain.probing import ProbeVerdict
 
 APPLICATION_FILE = "application.yaml"
 """The file of a preview's folder that Stage.NAMESPACE leaves out."""
 NAMESPACE_FILE = "namespace.yaml"
 DATABASE_FILE = "database.yaml"
 """The secret of its database, if one lies in Git."""
+SECRETS_FILE = "secrets.yaml"
+"""The project's own secrets, if they lie in Git."""
 LOOK_AGAIN_SECONDS = 1.0
 """While something is under way that no watch reports: an image, an answer of the URL."""
 LOOK_AGAIN_SLOWLY_SECONDS = 30.0
 """When it has been under way for longer than it should."""
+IMAGE_AGAIN_SECONDS = 8.0
+"""An image that is not late is looked for at least this often."""
+DIAGNOSE_SECONDS = 3.0
+"""While a workload does not come up, its pods are looked at again this often, and seldomer later."""
+PROBE_AGAIN_SECONDS = 0.2
+"""When the last answer of the URL was another than the ones before: a second one says which is right."""
+SILENT_AGAIN_SECONDS = 5.0
+"""When a live URL did not answer: whoever only restarts is back before it has been silent several times."""
 NUDGE_AFTER_SECONDS = 10.0
 """When Argo CD has nothing under way for an Application, and it is not as it should be."""
 NUDGES_END_AFTER_SECONDS = 300.0
@@ -51,6 +64,8 @@ class Observation:
     image: Image | None
     """Of this head_sha, if the registry has it; unused for a project without an image."""
     needs_image: bool
+    image_name: str
+    """What is looked for: `repository:tag`, `repository@digest`, or all three."""
     manifests: Manifests | None
     """What was last decided to be in Git."""
     manifests_since: datetime | None
@@ -68,7 +83,7 @@ class Observation:
     application: Application | None
     namespace: Namespace | None
     app_project_exists: bool
-    probe_result: ProbeResult | None
+    probe: ProbeVerdict | None
     """Of these manifests, since Argo CD finished with them."""
     head_since: datetime
     conditions: tuple[Condition, ...]
@@ -90,6 +105,23 @@ class Observation:
     """Why the database's secret has not arrived, while the workload is not healthy."""
     trouble: Trouble | None = None
     """Why the database could last not be made, or dropped."""
+    parcels: tuple[Parcel, ...] | None = ()
+    """The project's own secrets; None while they are not on their way as they should be now."""
+    parcel_trouble: Trouble | None = None
+    """Why these could last not be sent, or taken back."""
+    needs_record: bool = False
+    has_record: bool | None = None
+    """Whether the name server has its host's record; None for one that needs none, and never had one."""
+    record_trouble: Trouble | None = None
+    """Why that record could last not be made, or removed."""
+    cause: Cause | None = None
+    """Why its workload does not come up, as Kubernetes tells it; looked for only while it does not."""
+    image_trouble: Trouble | None = None
+    """Why nobody could say now whether there is the image, or why the one that there is will not do."""
+    run: CIRun | None = None
+    """What CI says of this commit; asked for only when its image is late."""
+    is_suspected: bool = False
+    """Whether it is live, and somebody found that it does not answer any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +147,9 @@ class Plan:
     mode: Mode = Mode.AWAKE
     """What a whole preview should run."""
     probe: bool = False
+    bring_parcels: bool = False
+    bring_record: bool = False
+    drop_record: bool = False
     bring_database: bool = False
     drop_database: bool = False
     end_operation: bool = False

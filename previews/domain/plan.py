@@ -10,18 +10,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from previews.domain.caps import Place
+from previews.domain.database import Trouble
 from previews.domain.lifetime import MANAGER
 from previews.domain.observation import (
+    DIAGNOSE_SECONDS,
+    IMAGE_AGAIN_SECONDS,
     LOOK_AGAIN_SECONDS,
     LOOK_AGAIN_SLOWLY_SECONDS,
     NUDGE_AFTER_SECONDS,
     NUDGES_END_AFTER_SECONDS,
+    PROBE_AGAIN_SECONDS,
+    SILENT_AGAIN_SECONDS,
     Deadlines,
     Fact,
     Observation,
     Plan,
 )
-from previews.domain.preview import Application, Image, Mode, Phase, PullRequest, Stage
+from previews.domain.preview import Application, Mode, Phase, PullRequest, Stage
 from previews.domain.removal import (
     Departure,
     hold,
@@ -117,9 +122,11 @@ def _deploy(
     return Plan(
         phase=Phase.LIVE,
         reason="Live",
-        message=seen.probe_result.detail if seen.probe_result else "",
+        message=seen.probe.detail if seen.probe else "",
         facts=tuple(facts),
         stage=Stage.WHOLE,
+        probe=seen.is_suspected,
+        look_again_after_seconds=SILENT_AGAIN_SECONDS if seen.is_suspected else None,
     )
 
 
@@ -159,10 +166,11 @@ def _asleep(seen: Observation, facts: tuple[Fact, ...]) -> Plan:
 def _rungs(pull_request: PullRequest, seen: Observation, mode: Mode) -> Iterator[_Rung]:
     """What green means, in the order in which it comes true. Asked no further than the first that is not met."""
     if seen.needs_image:
-        missing = ("NoImage", "the registry does not have this commit's image yet")
-        yield _Rung("ImageFound", Phase.WAITING_FOR_IMAGE, None if seen.image else missing)
+        yield _Rung("ImageFound", Phase.WAITING_FOR_IMAGE, _no_image(seen))
     if seen.needs_database:
         yield _Rung("DatabaseReady", Phase.PROVISIONING, _no_database(seen))
+    if seen.parcels is None:
+        yield _Rung("SecretsReady", Phase.PROVISIONING, _why(seen.parcel_trouble, "SealingSecrets"))
     manifests = seen.manifests
     decided = (
         manifests is not None
@@ -170,6 +178,8 @@ def _rungs(pull_request: PullRequest, seen: Observation, mode: Mode) -> Iterator
         and manifests.head_sha == pull_request.head_sha
         and manifests.mode is mode
         and manifests.grant == seen.grant
+        and manifests.image == seen.image
+        and manifests.parcels == seen.parcels
     )
     in_git = decided and seen.pushed
     unwritten = ("WritingToGit", seen.git_problem)
@@ -180,51 +190,87 @@ def _rungs(pull_request: PullRequest, seen: Observation, mode: Mode) -> Iterator
         yield _Rung("Applied", Phase.PROVISIONING, ("WaitingForArgoCD", said))
         return
     yield _Rung("Applied", Phase.PROVISIONING)
-    yield _Rung("Synced", Phase.DEPLOYING, _not_synced(application, seen.migration_log))
+    yield _Rung("Synced", Phase.DEPLOYING, _not_synced(application, seen))
     if mode is Mode.ASLEEP:
         return
-    image = seen.image if seen.needs_image else None
-    yield _Rung("Healthy", Phase.DEPLOYING, _not_healthy(application, image, seen.secret_problem))
+    yield _Rung("Healthy", Phase.DEPLOYING, _not_healthy(application, seen))
     if mode is Mode.WARMING:
         return
-    result = seen.probe_result
-    silent = ("URLDoesNotAnswer", result.detail if result else "")
-    yield _Rung("Answering", Phase.DEPLOYING, None if result and result.answered else silent)
+    if seen.needs_record:
+        unnamed = None if seen.has_record else _why(seen.record_trouble, "NamingTheHost")
+        yield _Rung("Named", Phase.DEPLOYING, unnamed)
+    verdict = seen.probe
+    silent = (verdict.reason, verdict.detail) if verdict else ("URLDoesNotAnswer", "")
+    yield _Rung("Answering", Phase.DEPLOYING, None if verdict and verdict.answered else silent)
+
+
+def _no_image(seen: Observation) -> tuple[str, str] | None:
+    if seen.image is not None:
+        return None
+    if seen.image_trouble is not None:
+        return seen.image_trouble.reason, seen.image_trouble.message
+    return "NoImage", f"no image {seen.image_name} in the registry yet"
+
+
+def _late_image(seen: Observation, allowed: timedelta) -> str:
+    said = f"no image {seen.image_name} after {allowed.total_seconds() / 60:g} min"
+    run = seen.run
+    if run is None:
+        return f"{said}, still looking"
+    link = f": {run.url}" if run.url else ""
+    return f"{said}; the workflow run {run.name} {_RUN_STATES.get(run.state, run.state)}{link}"
+
+
+_RUN_STATES = {
+    "queued": "is queued",
+    "running": "is still running",
+    "cancelled": "was cancelled",
+}
+"""Of those that are not said as they are called."""
 
 
 def _no_database(seen: Observation) -> tuple[str, str] | None:
-    if seen.grant is not None:
-        return None
-    trouble = seen.trouble
-    return (trouble.reason, trouble.message) if trouble else ("CreatingDatabase", "")
+    return None if seen.grant is not None else _why(seen.trouble, "CreatingDatabase")
 
 
-def _not_synced(application: Application, migration_log: str) -> tuple[str, str] | None:
-    if migration_log:
-        return "MigrationFailed", migration_log
+def _why(trouble: Trouble | None, otherwise: str) -> tuple[str, str]:
+    return (trouble.reason, trouble.message) if trouble else (otherwise, "")
+
+
+def _not_synced(application: Application, seen: Observation) -> tuple[str, str] | None:
+    if seen.migration_log:
+        return "MigrationFailed", seen.migration_log
     if application.problems:
         return "Refused", "; ".join(application.problems)
     if application.operation_phase in {"Failed", "Error"}:
         return "SyncFailed", application.operation_message
     proven = application.proven_for_spec and application.operation_phase == "Succeeded"
     if not proven or application.sync != "Synced":
-        return "Syncing", application.operation_message
+        # A wave that does not come up holds the rest of the sync.
+        cause = seen.cause
+        return (
+            (cause.reason, cause.message) if cause else ("Syncing", application.operation_message)
+        )
     return None
 
 
-def _not_healthy(
-    application: Application, image: Image | None, secret_problem: str
-) -> tuple[str, str] | None:
-    if secret_problem:
-        return "SecretNotDelivered", secret_problem
+def _not_healthy(application: Application, seen: Observation) -> tuple[str, str] | None:
+    if seen.secret_problem:
+        return "SecretNotDelivered", seen.secret_problem
     if application.health != "Healthy":
+        if seen.cause is not None:
+            return seen.cause.reason, seen.cause.message
         return f"Health{application.health}", "the workload is not healthy"
-    if image is not None and image.reference not in application.images:
+    image = seen.image
+    if seen.needs_image and image is not None and not image.runs_in(application.images):
         return "OldImage", f"no pod runs {image.reference} yet"
     return None
 
 
 _FAILED_REASONS = {"MigrationFailed", "Refused", "SyncFailed", "HealthDegraded"}
+_CONDITIONS_BEFORE_GIT = {"DatabaseReady", "SecretsReady"}
+_POLLED = {"DatabaseReady", "SecretsReady", "Named", "Answering"}
+"""What no watch tells of."""
 
 
 def _wait_for(
@@ -237,34 +283,69 @@ def _wait_for(
     allowed = deadlines.image if for_image else deadlines.deploy
     waited = now - _waiting_since(rung, seen)
     late = waited > allowed
-    if late:
+    if late and for_image and seen.image_trouble is None:
+        message = _late_image(seen, allowed)
+    elif late:
         so_far = f"not so after {allowed.total_seconds() / 60:g} min, still looking"
         message = f"{message}; {so_far}" if message else so_far
-    for_database = rung.condition == "DatabaseReady"
-    stalled = for_database and seen.trouble is not None and seen.trouble.is_stalled
-    failed = late or stalled or reason in _FAILED_REASONS
-    polled = for_image or for_database or rung.condition == "Answering"
+    failed = late or reason in _FAILED_REASONS or _needs_somebody(rung, seen)
     rests, nudge = _rests(rung, seen, now)
     return Plan(
         phase=Phase.DEGRADED if failed and not for_image else _shown(rung, seen, mode),
         reason=reason,
         message=message,
         facts=(*facts, Fact(type=rung.condition, status=False, reason=reason, message=message)),
-        stage=None if for_image or for_database else Stage.WHOLE,
+        stage=None if for_image or rung.condition in _CONDITIONS_BEFORE_GIT else Stage.WHOLE,
         mode=mode,
-        bring_database=for_database,
+        bring_database=rung.condition == "DatabaseReady",
+        bring_parcels=rung.condition == "SecretsReady",
+        bring_record=rung.condition == "Named",
         probe=rung.condition == "Answering",
         failed=failed,
         refresh=nudge,
         refresh_root=rung.condition == "Applied" and is_root_blind(seen),
         look_again_after_seconds=(
-            _patience(waited)
-            if polled
-            else NUDGE_AFTER_SECONDS
-            if rests
-            else LOOK_AGAIN_SLOWLY_SECONDS
+            NUDGE_AFTER_SECONDS
+            if rests and seen.cause is None
+            else _look_again(rung, seen, waited, for_image=for_image, late=late)
         ),
     )
+
+
+def _look_again(
+    rung: _Rung, seen: Observation, waited: timedelta, *, for_image: bool, late: bool
+) -> float:
+    if rung.condition == "Answering" and seen.probe is not None and seen.probe.doubts:
+        return PROBE_AGAIN_SECONDS
+    if for_image and seen.image_trouble is not None and seen.image_trouble.is_stalled:
+        return LOOK_AGAIN_SLOWLY_SECONDS
+    if for_image and not late:
+        return min(IMAGE_AGAIN_SECONDS, _patience(waited))
+    if for_image or rung.condition in _POLLED:
+        return _patience(waited)
+    if rung.condition in {"Synced", "Healthy"}:
+        return max(DIAGNOSE_SECONDS, _patience(waited))
+    return LOOK_AGAIN_SLOWLY_SECONDS
+
+
+def _needs_somebody(rung: _Rung, seen: Observation) -> bool:
+    """Whether waiting alone will not help."""
+    match rung.condition:
+        case "ImageFound":
+            trouble = seen.image_trouble
+        case "DatabaseReady":
+            trouble = seen.trouble
+        case "SecretsReady":
+            trouble = seen.parcel_trouble
+        case "Named":
+            trouble = seen.record_trouble
+        case "Synced" | "Healthy":
+            return seen.cause is not None and seen.cause.is_final
+        case "Answering":
+            return seen.probe is not None and seen.probe.was_live
+        case _:
+            return False
+    return trouble is not None and trouble.is_stalled
 
 
 def _rests(rung: _Rung, seen: Observation, now: datetime) -> tuple[bool, bool]:
@@ -307,7 +388,7 @@ def _waiting_since(rung: _Rung, seen: Observation) -> datetime:
     """
     if rung.phase is Phase.WAITING_FOR_IMAGE:
         return seen.head_since
-    if seen.probe_result is not None and seen.probe_result.answered:
+    if seen.probe is not None and seen.probe.was_live:
         since = {(c.type, c.status): c.since for c in seen.conditions}
         return since.get((rung.condition, False), datetime.max.replace(tzinfo=UTC))
     return seen.manifests_since or seen.head_since

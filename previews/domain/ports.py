@@ -18,21 +18,27 @@ from previews.domain.database import (
     Secret,
     Template,
 )
+from previews.domain.images import NamedImage
 from previews.domain.inventory import OwnedObject
 from previews.domain.lifetime import Wishes
 from previews.domain.preview import (
     Application,
+    CIRun,
     Grant,
     HeadSha,
     Image,
     Manifests,
     Mode,
     Namespace,
+    Parcel,
     PreviewKey,
     ProbeResult,
     PullRequest,
 )
+from previews.domain.probing import ProbePolicy
 from previews.domain.record import CommitStatus, Delivery, HistoryEntry, PreviewRecord
+from previews.domain.secret_set import Content, SecretSet
+from previews.domain.workload import Workload
 from previews.errors import TransientError
 
 
@@ -66,6 +72,13 @@ class Forge(Protocol):
 
         Empty if that commit has no such folder. A list that cannot be proven complete, or a commit that the forge does
         not know, raises TransientError.
+        """
+        ...
+
+    def find_run(self, repository: str, head_sha: HeadSha) -> CIRun | None:
+        """What builds this commit: the one that failed, or else the one that is still at work, or else the last.
+
+        None if the forge knows of nothing.
         """
         ...
 
@@ -181,16 +194,60 @@ class Cluster(Protocol):
         """
         ...
 
+    def workload(self, namespace: str) -> Workload:
+        """The pods of a namespace, the warnings about what is in it, and why a container crashed. Read now."""
+        ...
+
+
+class HostRecords(Protocol):
+    """Address records of previews' hosts, in a zone that people run themselves. Each carries our mark beside it.
+
+    A record of such a name without our mark is somebody else's, and refused with StalledError("RecordNotOurs").
+    """
+
+    def find(self, key: PreviewKey, host: str) -> bool:
+        """Whether the record and its mark are there as they should be, read now from the authoritative server."""
+        ...
+
+    def is_left(self, key: PreviewKey, host: str) -> bool:
+        """Whether anything of it is left, read now: its mark. What does not carry it is somebody else's."""
+        ...
+
+    def ensure(self, key: PreviewKey, host: str) -> None:
+        """Make the record and its mark, or finish what is half made. Finds its own earlier work."""
+        ...
+
+    def remove(self, key: PreviewKey, host: str) -> None:
+        """Remove both. Nothing happens if there is neither."""
+        ...
+
+    def list_records(self) -> list[OwnedObject]:
+        """Every record in the zone that carries our instance's mark, read now and complete."""
+        ...
+
+    def check(self) -> None:
+        """Whether the server can be asked, and takes our key. Raises PreviewsError with what to change."""
+        ...
+
 
 class Registry(Protocol):
-    def find_image(self, repository: str, tag: str) -> Image | None:
-        """The image of this tag; None when the registry itself answers that there is none."""
+    def find_image(self, repository: str, tag: str, platform: str = "") -> Image | None:
+        """The image of this tag or digest, with its digest; None when the registry itself says that there is none.
+
+        Raises StalledError("WrongPlatform") for one that was not built for `platform`, such as `linux/amd64`. An empty
+        platform is not looked at.
+        """
         ...
 
 
 class Prober(Protocol):
-    def probe(self, url: str) -> ProbeResult:
-        """Ask the public URL once. Does not raise: no answer is a result."""
+    def probe(
+        self, url: str, policy: ProbePolicy, *, on_request: Callable[[str], None] = ...
+    ) -> ProbeResult:
+        """Ask the public URL once, as a project wants it asked. Does not raise: no answer is a result.
+
+        `on_request` is called with the host before each request: redirects are followed.
+        """
         ...
 
 
@@ -302,6 +359,18 @@ class SecretDelivery(Protocol):
         ...
 
 
+class SecretSource(Protocol):
+    """Where the projects' own secrets are kept for the manager, who keeps nothing of them."""
+
+    def read(self, project: str, wanted: SecretSet) -> Content:
+        """What is in a set now, read anew.
+
+        Raises StalledError("SecretFileMissing") for a file that cannot be read, and StalledError("SecretFileUnusable")
+        for one that no Secret can hold. Neither has anything of what is in it.
+        """
+        ...
+
+
 class Renderer(Protocol):
     """Desired files, as pure functions of the configuration and the pull request. Same input, same bytes."""
 
@@ -314,8 +383,10 @@ class Renderer(Protocol):
         redeployed_at: str = "",
         annotations: Mapping[str, str] | None = None,
         grant: Grant | None = None,
+        image: Image | None = None,
+        parcels: Sequence[Parcel] = (),
     ) -> Manifests:
-        """The files of a whole preview; of its database's secret too, if `grant` says so."""
+        """The files of a whole preview; of its secrets too, if `grant` and `parcels` say so."""
         ...
 
     def read_annotations(self, namespace_file: str) -> Mapping[str, str]:
@@ -381,6 +452,14 @@ class Store(Protocol):
 
     def clear_mark(self, key: PreviewKey, seen: int) -> None:
         """The pull request was read; a mark that was set meanwhile stays."""
+        ...
+
+    def name_image(self, named: NamedImage) -> None:
+        """Keep what the image of a commit is called, in place of an earlier name, in one durable transaction."""
+        ...
+
+    def named_image(self, project: str, head_sha: HeadSha) -> NamedImage | None:
+        """What CI called the image of a commit; None if it said nothing."""
         ...
 
     def published(self, repository: str, number: int) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """The nouns: pull request, preview, and what was observed of each outside system."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -111,6 +111,45 @@ class Grant:
     """The manifest that brings the secret; empty if none does. Nothing in it can be read."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """One of the project's own secrets, as the preview's manifests bring it."""
+
+    name: str
+    """Of the Secret in the preview's namespace."""
+    id: str
+    """Another one whenever what is in it changes. It says nothing of what that is."""
+    kind: str
+    """One of `database.SecretKind`."""
+    file: str = field(default="", repr=False)
+    """The manifest that brings it; empty if none does. Nothing in it can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that exists in its registry."""
+
+    reference: str
+    """`repository:tag`, as a pod names it; `repository@digest` for one that CI named by its digest alone."""
+    digest: str
+    """What the registry had for that tag when it was looked up; empty if nobody asked."""
+
+    @property
+    def repository(self) -> str:
+        name = self.reference.partition("@")[0]
+        return name.removesuffix(f":{self.tag}") if self.tag else name
+
+    @property
+    def tag(self) -> str:
+        """Empty for one that has only a digest."""
+        return "" if "@" in self.reference else self.reference.rpartition(":")[2]
+
+    def runs_in(self, images: Collection[str]) -> bool:
+        """Whether one of the images that pods name is this one: by its tag, its digest, or both."""
+        pinned = {f"{self.reference}@{self.digest}", f"{self.repository}@{self.digest}"}
+        return self.reference in images or bool(self.digest and pinned & set(images))
+
+
 @dataclass(frozen=True, slots=True)
 class Manifests:
     """The files of one preview, by path below the preview's folder, and the digest that they carry."""
@@ -128,6 +167,10 @@ class Manifests:
     """What they say of the preview's lifetime. No part of the digest: to pin a preview deploys nothing."""
     grant: Grant | None = None
     """The database that they name, and the secret that opens it."""
+    image: Image | None = None
+    """What they deploy, as the registry had it; None without an image of its own."""
+    parcels: tuple[Parcel, ...] = ()
+    """The project's own secrets, which they bring along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,21 +214,26 @@ class Namespace:
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """An image that exists in its registry."""
-
-    reference: str
-    """`repository:tag`, as a pod names it."""
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
 class ProbeResult:
     """One request to the public URL through the real ingress."""
 
     answered: bool
     detail: str
     """The status line or the error, short enough for a commit status."""
+    reason: str = "URLDoesNotAnswer"
+    """Why it did not, if it did not: from the closed list of reasons."""
+    head_sha: str = ""
+    """The commit that the application says it is, if it does; perhaps in short."""
+
+
+@dataclass(frozen=True, slots=True)
+class CIRun:
+    """What builds the image of a commit, as the forge shows it."""
+
+    name: str
+    state: str
+    """`queued`, `running`, `succeeded`, `failed` or `cancelled`."""
+    url: str
 
 
 @dataclass(frozen=True, slots=True)

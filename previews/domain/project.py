@@ -6,9 +6,12 @@ from typing import Any
 
 from previews.domain.caps import Caps
 from previews.domain.database import DatabasePolicy
+from previews.domain.hosts import HostRule
 from previews.domain.lifetime import LifetimePolicy
 from previews.domain.naming import Names, fill, names_of
 from previews.domain.preview import HeadSha, PreviewKey
+from previews.domain.probing import ProbePolicy
+from previews.domain.secret_set import SecretSet
 
 DATABASE_PARAMETERS: Mapping[str, str] = {
     "database.secret": "{secret}",
@@ -26,7 +29,8 @@ class Helm:
     revision: str
     values: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """Further Helm parameters; each value is a pattern with {number}, {head_sha}, {short_sha}, {host}, {project}."""
+    """Further Helm parameters; each value is a pattern with {number}, {head_sha}, {short_sha}, {host}, {project}, and
+    {host_NAME} for each service."""
     sleep_parameters: Mapping[str, str] = field(default_factory=lambda: {"replicas": "0"})
     """What makes the chart run no pod, as Helm's `--set` reads it."""
     hide_parameters: Mapping[str, str] = field(default_factory=lambda: {"ingress.enabled": "false"})
@@ -50,14 +54,36 @@ class Project:
     helm: Helm
     url_pattern: str
     """The public address with only {host} left open: `https://{host}/`."""
-    probe_path: str = "/"
-    """What the probe asks for, below the address."""
+    probe: ProbePolicy = field(default_factory=ProbePolicy)
     lifetime: LifetimePolicy = field(default_factory=LifetimePolicy)
     caps: Caps = field(default_factory=Caps)
     database: DatabasePolicy | None = None
+    secrets: tuple[SecretSet, ...] = ()
+    """By name; the one that its images are pulled with is among them."""
+    services: tuple[str, ...] = ()
+    """Parts of the application that get a host each, beside the preview's own."""
+    host_key: bytes = field(default=b"", repr=False)
+    """Of the suffix that makes hosts unguessable; empty: they have none."""
+    image_platform: str = ""
+    """What the image must have been built for, such as `linux/amd64`; empty: nobody looks."""
 
     def names(self, number: int) -> Names:
-        return names_of(PreviewKey(self.name, number), host_pattern=self.host_pattern)
+        return names_of(
+            PreviewKey(self.name, number),
+            host_pattern=self.host_pattern,
+            services=self.services,
+            host_key=self.host_key,
+        )
+
+    def host_rule(self) -> HostRule:
+        """How its hosts are made, and read back."""
+        return HostRule(
+            project=self.name, pattern=self.host_pattern, services=self.services, key=self.host_key
+        )
+
+    def service_hosts(self, number: int) -> dict[str, str]:
+        """The host of each service, by its name."""
+        return dict(zip(self.services, self.names(number).hosts[1:], strict=True))
 
     def url(self, number: int) -> str:
         """The preview's public address."""
@@ -65,7 +91,7 @@ class Project:
 
     def probe_url(self, number: int) -> str:
         """What the probe asks for."""
-        return self.url(number).rstrip("/") + self.probe_path
+        return self.url(number).rstrip("/") + self.probe.path
 
     def tag(self, number: int, head_sha: HeadSha) -> str:
         """The image tag of one commit."""

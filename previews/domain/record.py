@@ -10,11 +10,12 @@ from previews.domain.preview import (
     Grant,
     HeadSha,
     Manifests,
+    Parcel,
     Phase,
     PreviewKey,
-    ProbeResult,
     PullRequest,
 )
+from previews.domain.probing import ProbeVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class PreviewRecord:
     """When it was last decided to deploy something else: what waiting for the deployment is counted from."""
     grant: Grant | None = None
     """The database that was made ready last, and the secret that opens it."""
+    parcels: tuple[Parcel, ...] = ()
+    """The project's own secrets, as they were last sent on their way."""
     edited_migrations: str = ""
     """What somebody changed of the migrations after they ran, and what to do about it."""
     storage_warning: str = ""
@@ -86,8 +89,8 @@ class PreviewRecord:
     removal: Removal | None = None
     """The one that is under way, or the last one: its receipt."""
     probed_digest: str = ""
-    """The manifests that `probe_result` is about."""
-    probe_result: ProbeResult | None = None
+    """The manifests that `probe` is about."""
+    probe: ProbeVerdict | None = None
     phase: Phase = Phase.PROVISIONING
     reason: str = ""
     message: str = ""
@@ -114,6 +117,10 @@ class StatusState(StrEnum):
     PENDING = "pending"
     SUCCESS = "success"
     FAILURE = "failure"
+
+
+STATUS_PREFIX = "preview/"
+"""Of the contexts of all commit statuses that managers set."""
 
 
 @dataclass(frozen=True, slots=True)

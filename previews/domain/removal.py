@@ -73,6 +73,7 @@ def is_gone(seen: Observation) -> bool:
         or seen.files_in_git
         or seen.files_in_use
         or seen.database_left
+        or seen.has_record
     )
 
 
@@ -112,6 +113,8 @@ def remove(leaving: Departure, seen: Observation) -> Plan:
     others = namespace or seen.app_project_exists or seen.files_in_git | seen.files_in_use
     if seen.database_left and not others:
         return _drop_database(leaving, seen, facts)
+    if seen.has_record and not others:
+        return _drop_record(leaving, seen, facts)
     return Plan(
         phase=Phase.REMOVING,
         reason="RemovingTheNamespace",
@@ -140,6 +143,20 @@ def _drop_database(leaving: Departure, seen: Observation, facts: tuple[Fact, ...
     )
 
 
+def _drop_record(leaving: Departure, seen: Observation, facts: tuple[Fact, ...]) -> Plan:
+    trouble = seen.record_trouble
+    return Plan(
+        phase=Phase.REMOVING,
+        reason=trouble.reason if trouble else "RemovingTheName",
+        message=_joined(leaving.message, (trouble.message,) if trouble else ()),
+        facts=(*facts, Fact(type="RecordGone", status=False, reason="Observed")),
+        stage=Stage.NOTHING,
+        drop_record=True,
+        failed=trouble is not None and trouble.is_stalled,
+        look_again_after_seconds=LOOK_AGAIN_SLOWLY_SECONDS if trouble else LOOK_AGAIN_SECONDS,
+    )
+
+
 def is_root_blind(seen: Observation) -> bool:
     """Whether Argo CD's last comparison of the shard failed. It tries again by itself only minutes later."""
     return seen.root is not None and seen.root.sync == "Unknown"
@@ -157,14 +174,19 @@ def _gone(leaving: Departure, seen: Observation, facts: tuple[Fact, ...]) -> Pla
     return Plan(
         phase=Phase.REMOVED,
         reason="NothingLeft",
-        message=(
-            "Application, namespace, AppProject and files in Git are gone"
-            if seen.database_left is None
-            else "Application, namespace, AppProject, files in Git, database and role are gone"
-        ),
+        message=_what_is_gone(seen),
         facts=(*facts, Fact(type="Removed", status=True, reason="NothingLeft")),
         stage=Stage.NOTHING,
     )
+
+
+def _what_is_gone(seen: Observation) -> str:
+    things = ["Application", "namespace", "AppProject", "files in Git"]
+    if seen.database_left is not None:
+        things += ["database", "role"]
+    if seen.has_record is not None:
+        things.append("DNS record")
+    return f"{', '.join(things[:-1])} and {things[-1]} are gone"
 
 
 def _blocks_its_deletion(application: Application | None) -> bool:

@@ -14,7 +14,7 @@ from previews.domain.preview import PreviewKey
 from previews.errors import PreviewsError
 
 COUNTED_WITHIN = timedelta(seconds=10)
-"""The controller has counted a probe by then, or it never got there. A probe itself takes five seconds at most."""
+"""The controller has counted a probe by then, or it never got there. A probe itself takes ten seconds at most."""
 
 
 @dataclass(slots=True)

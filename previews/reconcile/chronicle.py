@@ -33,6 +33,7 @@ def removal_of(
         ("AppProject", names.app_project, not is_gone(seen) and _may_have_project(seen)),
         ("Files in Git", names.folder, bool(seen.files_in_git | seen.files_in_use)),
         *_of_database(seen, names),
+        *_of_record(seen, names),
     ):
         if not is_left and (kind, name) not in there:
             gone[Gone(kind, name, now)] = None
@@ -45,6 +46,13 @@ def _of_database(seen: Observation, names: Names) -> list[tuple[str, str, bool]]
     if seen.database_left is None:
         return []
     return [("Database and role", names.database, seen.database_left)]
+
+
+def _of_record(seen: Observation, names: Names) -> list[tuple[str, str, bool]]:
+    """Nothing for a preview whose host never had a record of its own."""
+    if seen.has_record is None:
+        return []
+    return [("DNS record", names.host or str(seen.key), seen.has_record)]
 
 
 def _may_have_project(seen: Observation) -> bool:

@@ -39,6 +39,7 @@ from previews.domain.preview import PreviewKey
 from previews.domain.project import Project
 from previews.errors import PreviewsError, StalledError, TransientError
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.host_records import HostRecordKeeper
 from previews.reconcile.server_watch import ServerWatch
 
 ASKED_MAX = 200
@@ -81,6 +82,7 @@ class Collector:
         store: Store,
         cluster: Cluster,
         servers: ServerWatch,
+        host_records: HostRecordKeeper,
         writer: Branch,
         effects: Effects,
         clock: Clock,
@@ -92,6 +94,7 @@ class Collector:
         self._store = store
         self._cluster = cluster
         self._servers = servers
+        self._host_records = host_records
         self._writer = writer
         self._effects = effects
         self._clock = clock
@@ -193,7 +196,11 @@ class Collector:
         if problem := self._cluster.problem():
             # Which commits Argo CD works from is known from the watch.
             raise TransientError("ClusterUnreachable", problem)
-        things = self._cluster.owned_objects() + self._servers.owned_objects()
+        things = [
+            *self._cluster.owned_objects(),
+            *self._servers.owned_objects(),
+            *self._host_records.owned_objects(),
+        ]
         memories = self._memories()
         keys, shards = self._read_git()
         problems: list[TransientError] = []
@@ -292,6 +299,8 @@ class Collector:
             return True
         if owned.kind is Kind.DATABASE:
             return self._servers.drop_object(owned, self._effects)
+        if owned.kind is Kind.RECORD:
+            return self._host_records.remove_object(owned)
         return self._effects.perform(
             Effect.COLLECT,
             f"{owned.kind} {owned.name}",

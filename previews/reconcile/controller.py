@@ -27,6 +27,7 @@ class Controller:
         loop: Loop,
         cluster: Cluster,
         refresh_templates: Callable[[threading.Event], None] | None = None,
+        watch_certificate: Callable[[threading.Event], None] | None = None,
     ) -> None:
         self._loop = loop
         self._cluster = cluster
@@ -46,8 +47,18 @@ class Controller:
         self._warm_pool = threading.Thread(
             target=loop.warm_pool.run, args=(self._stop,), name="warm-pool", daemon=True
         )
+        self._parcels = threading.Thread(
+            target=loop.parcels.run, args=(self._stop,), name="secrets", daemon=True
+        )
         self._templates = threading.Thread(
             target=refresh_templates or _nothing, args=(self._stop,), name="templates", daemon=True
+        )
+        # Never joined: it may be in the middle of asking a name server, and has nothing to finish.
+        self._certificate = threading.Thread(
+            target=watch_certificate or _nothing,
+            args=(self._stop,),
+            name="certificate",
+            daemon=True,
         )
         self._traffic = threading.Thread(target=self._follow_traffic, name="traffic", daemon=True)
 
@@ -61,12 +72,16 @@ class Controller:
         self._collector.start()
         self._servers.start()
         self._warm_pool.start()
+        self._parcels.start()
         self._templates.start()
         self._traffic.start()
+        self._certificate.start()
+        self._loop.pulse.start()
 
     def stop(self) -> None:
         """Finish what is being worked, push what is due, and end."""
         self._stop.set()
+        self._loop.pulse.stop(STOP_SECONDS)
         self._loop.workers.stop(STOP_SECONDS)
         self._loop.writer.stop()
         self._writer.join(STOP_SECONDS)
@@ -77,6 +92,7 @@ class Controller:
             self._collector,
             self._servers,
             self._warm_pool,
+            self._parcels,
             self._traffic,
         ):
             thread.join(STOP_SECONDS)
@@ -101,4 +117,4 @@ class Controller:
 
 
 def _nothing(_stop: threading.Event) -> None:
-    """There is no template to build."""
+    """There is no template to build, or no certificate to look at."""

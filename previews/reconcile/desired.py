@@ -60,6 +60,8 @@ class Desired:
             and known.mode is mode
             and known.redeployed_at == redeployed_at
             and known.grant == seen.grant
+            and known.image == seen.image
+            and known.parcels == (seen.parcels or ())
         )
         with self._lock:
             rendered = key in self._rendered
@@ -72,6 +74,8 @@ class Desired:
                 redeployed_at=redeployed_at,
                 annotations=outlook.annotations,
                 grant=seen.grant,
+                image=seen.image,
+                parcels=seen.parcels or (),
             )
             is_rewrite = (
                 not rendered
@@ -93,6 +97,8 @@ class Desired:
             and known.head_sha == wanted.head_sha
             and known.redeployed_at == wanted.redeployed_at
             and known.grant == wanted.grant
+            and known.image == wanted.image
+            and known.parcels == wanted.parcels
             and wanted.mode in {known.mode, Mode.ASLEEP}
         )
         if not unasked or known.mode is wanted.mode:
@@ -104,6 +110,8 @@ class Desired:
             redeployed_at=known.redeployed_at,
             annotations=known.annotations,
             grant=known.grant,
+            image=known.image,
+            parcels=known.parcels,
         )
         return as_before.digest != known.digest
 

@@ -22,6 +22,7 @@ class Effect(StrEnum):
 
     ACCEPT = "store.accept"
     ACT = "store.act"
+    NAME_IMAGE = "store.name_image"
     SAVE_RECORD = "store.save"
     MARK_FOR_FETCH = "store.mark"
     CLEAR_MARK = "store.clear_mark"
@@ -38,6 +39,8 @@ class Effect(StrEnum):
     DROP_DATABASE = "database.drop"
     DELIVER_SECRET = "secret.deliver"  # noqa: S105 - the name of an effect
     WITHDRAW_SECRET = "secret.withdraw"  # noqa: S105 - the name of an effect
+    ENSURE_RECORD = "dns.ensure"
+    REMOVE_RECORD = "dns.remove"
     SET_STATUS = "forge.set_status"
     ENSURE_COMMENT = "forge.ensure_comment"
 

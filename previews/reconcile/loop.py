@@ -21,10 +21,12 @@ from previews.domain.ports import (
     DatabaseServer,
     Forge,
     GitOpsRepository,
+    HostRecords,
     Prober,
     Registry,
     Renderer,
     SecretDelivery,
+    SecretSource,
     Store,
     Traffic,
 )
@@ -41,9 +43,14 @@ from previews.reconcile.databases import Databases
 from previews.reconcile.delivery import Delivery
 from previews.reconcile.effects import Effects, Witness
 from previews.reconcile.gates import Gates
+from previews.reconcile.host_records import HostRecordKeeper
+from previews.reconcile.images import ImageGate
 from previews.reconcile.lifetimes import Lifetimes
 from previews.reconcile.migrations import Migrations
+from previews.reconcile.parcels import Parcels
+from previews.reconcile.probes import Probes
 from previews.reconcile.publisher import Publisher, PullRequestKey
+from previews.reconcile.pulse import Pulse
 from previews.reconcile.queue import WorkQueue
 from previews.reconcile.recall import recall
 from previews.reconcile.reconciler import Reconciler
@@ -71,11 +78,14 @@ class World:
     renderer: Renderer
     store: Store
     clock: Clock
+    secret_source: SecretSource
     traffic: Traffic | None = None
     """None: requests are not counted, and nothing falls asleep for want of them."""
     databases: Mapping[str, DatabaseServer] = field(default_factory=dict)
     """By the name that the configuration gives them."""
     deliveries: Mapping[SecretKind, SecretDelivery] = field(default_factory=dict)
+    host_records: HostRecords | None = None
+    """None: hosts need no records of their own, since a wildcard answers for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +96,8 @@ class Options:
     projects: Mapping[str, Project]
     deadlines: Deadlines
     resync_seconds: float
+    probe_seconds: float = 60.0
+    """How often each live preview is asked at its URL."""
     pushes_per_minute: float | None
     caps: Caps = field(default_factory=Caps)
     """Of the whole server; each project has its own."""
@@ -160,6 +172,28 @@ class Loop:
             if world.traffic
             else None
         )
+        self.probes = Probes(
+            world.prober,
+            options.projects,
+            waiting_at_most=max(1, options.reconcile_threads // 2),
+        )
+        self.pulse = Pulse(
+            options.projects,
+            self.probes,
+            self.enqueue,
+            interval_seconds=options.probe_seconds,
+            monotonic=monotonic,
+        )
+        self.images = ImageGate(
+            projects=options.projects,
+            registry=world.registry,
+            forge=world.forge,
+            store=world.store,
+            effects=effects,
+            clock=world.clock,
+            deadline=options.deadlines.image,
+            enqueue=self.enqueue,
+        )
         self.servers = ServerWatch(world.databases, self.enqueue)
         databases = Databases(
             self.servers,
@@ -169,6 +203,18 @@ class Loop:
             clock=world.clock,
             enqueue=self.enqueue,
         )
+        self.parcels = Parcels(
+            world.secret_source,
+            world.deliveries,
+            projects=options.projects,
+            ownership=partial(ownership, options.instance),
+            writer=self.writer,
+            store=world.store,
+            effects=effects,
+            rollout=self.gates.rollout,
+            enqueue=self.enqueue,
+        )
+        host_records = HostRecordKeeper(world.host_records, effects, monotonic=monotonic)
         self.storage = StorageWatch(
             {name: each.database for name, each in options.projects.items() if each.database},
             self.servers,
@@ -186,10 +232,10 @@ class Loop:
         self.reconciler = Reconciler(
             projects=options.projects,
             forge=world.forge,
-            registry=world.registry,
+            images=self.images,
             renderer=world.renderer,
             cluster=world.cluster,
-            prober=world.prober,
+            pulse=self.pulse,
             store=world.store,
             clock=world.clock,
             writer=self.writer,
@@ -197,6 +243,8 @@ class Loop:
             deadlines=options.deadlines,
             lifetimes=lifetimes,
             databases=databases,
+            parcels=self.parcels,
+            host_records=host_records,
             migrations=Migrations(self.servers, world.forge, effects),
             storage=self.storage,
             gates=self.gates,
@@ -232,6 +280,7 @@ class Loop:
             store=world.store,
             cluster=world.cluster,
             servers=self.servers,
+            host_records=host_records,
             writer=self.writer,
             effects=effects,
             clock=world.clock,
@@ -271,6 +320,7 @@ class Loop:
             self._world.clock.now(),
         )
         for record in records:
+            self.pulse.note(record)
             if record.pull_request:
                 self.pull_requests.add((record.pull_request.repository, record.key.number))
 
@@ -306,7 +356,7 @@ class Loop:
             )
 
     def _probes_sent(self) -> Mapping[str, int]:
-        return {_namespace(key): sent for key, sent in list(self.reconciler.probes_sent.items())}
+        return {_namespace(key): sent for key, sent in self.probes.sent().items()}
 
     def _quiet_since(self, key: PreviewKey) -> datetime | None:
         return self.activity.quiet_since(_namespace(key)) if self.activity else None

@@ -1,25 +1,26 @@
-"""Looks at what there is of one preview, in Git, in the cluster and in its registry."""
+"""Looks at what there is of one preview, in Git and in the cluster."""
 
+from previews.domain.diagnosis import Cause
 from previews.domain.naming import Names
 from previews.domain.observation import (
     APPLICATION_FILE,
     DATABASE_FILE,
     NAMESPACE_FILE,
+    SECRETS_FILE,
     Observation,
 )
-from previews.domain.ports import Clock, Cluster, Registry
+from previews.domain.ports import Clock, Cluster
 from previews.domain.preview import (
     Application,
-    Image,
     Manifests,
     Namespace,
     PreviewKey,
-    PullRequest,
     Stage,
 )
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.errors import PreviewsError
+from previews.reconcile.diagnoses import Diagnoses
 from previews.reconcile.writer import GitOpsWriter
 
 MIGRATION_LINES = 5
@@ -29,13 +30,11 @@ MIGRATION_LINES = 5
 class Observer:
     """Safe from any thread."""
 
-    def __init__(
-        self, *, cluster: Cluster, registry: Registry, writer: GitOpsWriter, clock: Clock
-    ) -> None:
+    def __init__(self, *, cluster: Cluster, writer: GitOpsWriter, clock: Clock) -> None:
         self._cluster = cluster
-        self._registry = registry
         self._writer = writer
         self._clock = clock
+        self._diagnoses = Diagnoses(cluster, clock)
 
     def traces(self, names: Names, record: PreviewRecord, *, goes: bool) -> Observation:
         """What there is of a preview in Git and in the cluster."""
@@ -49,6 +48,7 @@ class Observer:
             key=key,
             image=None,
             needs_image=False,
+            image_name="",
             manifests=manifests,
             manifests_since=record.manifests_since,
             pushed=manifests is not None and self._is_pushed(key, manifests),
@@ -66,10 +66,8 @@ class Observer:
                 and namespace is None
                 and self._cluster.app_project_exists(names.app_project)
             ),
-            probe_result=(
-                record.probe_result
-                if manifests and record.probed_digest == manifests.digest
-                else None
+            probe=(
+                record.probe if manifests and record.probed_digest == manifests.digest else None
             ),
             head_since=record.head_since or self._clock.now(),
             conditions=record.conditions,
@@ -86,7 +84,7 @@ class Observer:
         known = self._writer.files_in_git(key)
         return NAMESPACE_FILE in known and all(
             known.get(name) == self._writer.blob_id(manifests.files[name])
-            for name in (APPLICATION_FILE, DATABASE_FILE)
+            for name in (APPLICATION_FILE, DATABASE_FILE, SECRETS_FILE)
             if name in manifests.files
         )
 
@@ -114,14 +112,6 @@ class Observer:
             # That the sync failed is known without it.
             return ""
 
-    def find_image(
-        self, project: Project, record: PreviewRecord, pull_request: PullRequest
-    ) -> Image | None:
-        """The image of this head_sha. One that was deployed is not asked for again."""
-        if project.image_repository is None:
-            return None
-        tag = project.tag(pull_request.number, pull_request.head_sha)
-        manifests = record.manifests
-        if manifests and manifests.head_sha == pull_request.head_sha:
-            return Image(reference=f"{project.image_repository}:{tag}", digest="")
-        return self._registry.find_image(project.image_repository, tag)
+    def cause_of(self, names: Names, seen: Observation) -> Cause | None:
+        """Why its workload does not come up; None while it does, sleeps, or nothing can be said."""
+        return self._diagnoses.cause_of(names, seen)

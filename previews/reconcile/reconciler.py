@@ -5,7 +5,6 @@ store restored from yesterday decides nothing.
 """
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -22,7 +21,7 @@ from previews.domain.observation import (
     Plan,
 )
 from previews.domain.plan import plan, plan_removal
-from previews.domain.ports import Clock, Cluster, Forge, Prober, Registry, Renderer, Store
+from previews.domain.ports import Clock, Cluster, Forge, Renderer, Store
 from previews.domain.preview import (
     Condition,
     Phase,
@@ -39,11 +38,15 @@ from previews.reconcile.databases import Databases
 from previews.reconcile.desired import Desired
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.gates import Gates
+from previews.reconcile.host_records import HostRecordKeeper
+from previews.reconcile.images import ImageGate
 from previews.reconcile.lifetimes import Lifetimes, Outlook
 from previews.reconcile.migrations import Migrations
 from previews.reconcile.nudges import Nudges
 from previews.reconcile.observer import Observer
+from previews.reconcile.parcels import Parcels
 from previews.reconcile.publisher import PullRequestKey
+from previews.reconcile.pulse import Pulse
 from previews.reconcile.storage import StorageWatch
 from previews.reconcile.writer import GitOpsWriter
 
@@ -70,10 +73,10 @@ class Reconciler:
         *,
         projects: Mapping[str, Project],
         forge: Forge,
-        registry: Registry,
+        images: ImageGate,
         renderer: Renderer,
         cluster: Cluster,
-        prober: Prober,
+        pulse: Pulse,
         store: Store,
         clock: Clock,
         writer: GitOpsWriter,
@@ -81,6 +84,8 @@ class Reconciler:
         deadlines: Deadlines,
         lifetimes: Lifetimes,
         databases: Databases,
+        parcels: Parcels,
+        host_records: HostRecordKeeper,
         migrations: Migrations,
         storage: StorageWatch,
         gates: Gates,
@@ -90,17 +95,20 @@ class Reconciler:
     ) -> None:
         self._projects = projects
         self._forge = forge
-        self._prober = prober
+        self._pulse = pulse
         self._store = store
         self._clock = clock
         self._effects = effects
         self._deadlines = deadlines
         self._lifetimes = lifetimes
         self._databases = databases
+        self._host_records = host_records
+        self._parcels = parcels
         self._migrations = migrations
         self._storage = storage
         self._gates = gates
-        self._observer = Observer(cluster=cluster, registry=registry, writer=writer, clock=clock)
+        self._images = images
+        self._observer = Observer(cluster=cluster, writer=writer, clock=clock)
         self._desired = Desired(
             renderer=renderer,
             writer=writer,
@@ -114,8 +122,6 @@ class Reconciler:
         self._evict = evict
         self._lock = threading.Lock()
         self._read: set[PreviewKey] = set()
-        self.probes_sent: Counter[PreviewKey] = Counter()
-        """Our own requests, which are nobody's visit."""
 
     def confirm(self, keys: Iterable[PreviewKey]) -> None:
         """What is stored of these pull requests was found to be what the forge says now."""
@@ -144,9 +150,10 @@ class Reconciler:
                     project.lifetime, record, pull_request, is_coming=True
                 )
             record = self._apply(project, record, pull_request, seen, outlook, decision)
+            renamed = self._host_records.work(project, seen, decision)
             if decision.probe and not probed:
-                record, probed = self._probe(project, record), True
-            if record == before:
+                record, probed = self._pulse.ask_again(record), True
+            if record == before and not renamed:
                 break
         record = self._migrations.judge(project, self._settle(record, decision))
         record = replace(record, storage_warning=self._storage.warning(key))
@@ -186,13 +193,15 @@ class Reconciler:
         for _ in range(_PASSES_MAX):
             seen = self._observer.traces(names, record, goes=True)
             seen = self._databases.observe(None, record, Wishes(), seen, goes=True)
+            seen = self._host_records.observe(None, seen, goes=True)
             decision = plan_removal(leaving, seen)
             before = record = self._note(record, leaving, seen, names, decision)
             if decision.stage is not None:
                 record = self._desired.want_less(record, decision.stage)
             record = self._databases.work(None, record, Wishes(), seen, decision)
+            renamed = self._host_records.work(None, seen, decision)
             self._nudges.carry_out(seen, decision)
-            if record == before:
+            if record == before and not renamed:
                 break
         self._record(stored, record)
         if decision.look_again_after_seconds is not None:
@@ -248,16 +257,19 @@ class Reconciler:
         names = project.names(record.key.number)
         begun = record.manifests is not None and record.manifests.stage is not Stage.WHOLE
         seen = self._observer.traces(names, record, goes=leaving is not None or begun)
+        seen = self._images.add(project, record, pull_request, seen, goes=leaving is not None)
         seen = replace(
             seen,
-            needs_image=project.image_repository is not None,
-            image=None if leaving else self._observer.find_image(project, record, pull_request),
             sleep=None if self._desired.is_held_back(record.key) else outlook.sleep,
+            is_suspected=self._pulse.suspects(record.key, seen.probe),
         )
         seen = self._databases.observe(
             project, record, outlook.wishes, seen, goes=leaving is not None
         )
+        seen = self._parcels.observe(project, record, seen, goes=leaving is not None)
+        seen = self._host_records.observe(project, seen, goes=leaving is not None)
         seen = replace(seen, migration_log=self._observer.migration_log(project, seen))
+        seen = replace(seen, cause=self._observer.cause_of(names, seen))
         return self._gates.ask(record, pull_request, leaving, outlook, seen)
 
     def _apply(  # noqa: PLR0917 - everything that one pass is about
@@ -277,19 +289,13 @@ class Reconciler:
         else:
             self._desired.keep(record, seen)
         brought = self._databases.work(project, record, outlook.wishes, seen, decision)
+        brought = self._parcels.work(project, brought, seen, decision)
         if brought != record:
             # Before Git names it.
             self._save(brought)
             record = brought
         self._nudges.carry_out(seen, decision)
         return record
-
-    def _probe(self, project: Project, record: PreviewRecord) -> PreviewRecord:
-        digest = record.manifests.digest if record.manifests else ""
-        with self._lock:
-            self.probes_sent[record.key] += 1
-        result = self._prober.probe(project.probe_url(record.key.number))
-        return replace(record, probed_digest=digest, probe_result=result)
 
     def _conclude(
         self,
@@ -300,7 +306,7 @@ class Reconciler:
         decision: Plan,
     ) -> PreviewRecord:
         now = self._clock.now()
-        names = names_of(record.key, host_pattern="")
+        names = self._projects[record.key.project].names(record.key.number)
         record = self._note(record, leaving, seen, names, decision)
         facts = record.facts
         if leaving is not None:
@@ -354,6 +360,7 @@ class Reconciler:
         return replace(record, is_rewritten=False)
 
     def _record(self, stored: PreviewRecord, record: PreviewRecord) -> None:
+        self._pulse.note(record)
         if record != stored:
             self._save(record, tuple(history_of(stored, record)))
             if record.pull_request:

@@ -18,9 +18,9 @@ from pydantic import (
 
 from previews.domain.brake import BrakeState
 from previews.domain.duration import parse_duration
+from previews.domain.hosts import NUMBER_DIGITS_MAX
 from previews.domain.inventory import Found, Sweep
 from previews.domain.lifetime import MANAGER, VISITOR
-from previews.domain.naming import NUMBER_DIGITS_MAX
 from previews.domain.preview import PreviewKey
 from previews.web.refusals import OF_ACTIONS, OF_ONE_PREVIEW
 from previews.web.sweep_views import BrakeView, Inventory, SweepView, ThingView

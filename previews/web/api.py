@@ -68,19 +68,27 @@ def api_router(
     return router
 
 
-def guarded_router(token: Callable[[], str], *, prefix: str = "") -> APIRouter:
-    """Routes for whoever has the token, and for nobody else."""
+def guarded_router(
+    *tokens: Callable[[], str],
+    prefix: str = "",
+    body_limit_bytes: int = BODY_LIMIT_BYTES,
+    in_query: bool = False,
+) -> APIRouter:
+    """Routes for whoever has one of the tokens, and for nobody else.
+
+    `in_query` takes it from the address as well, `?token=`, for senders that can set no header.
+    """
     return APIRouter(
         prefix=prefix,
-        route_class=_guarded_by(token),
+        route_class=_guarded_by(tokens, in_query=in_query),
         # The route class lets nobody in; the dependency tells whoever reads the description.
         dependencies=[Depends(HTTPBearer(auto_error=False))],
         responses=OF_THE_API,
-        max_body_size=BODY_LIMIT_BYTES,
+        max_body_size=body_limit_bytes,
     )
 
 
-def _guarded_by(token: Callable[[], str]) -> type[APIRoute]:
+def _guarded_by(tokens: Sequence[Callable[[], str]], *, in_query: bool) -> type[APIRoute]:
     """Routes that answer 401 before anything of the request is read but its headers."""
 
     class Guarded(APIRoute):
@@ -88,7 +96,10 @@ def _guarded_by(token: Callable[[], str]) -> type[APIRoute]:
             handle = super().get_route_handler()
 
             async def check_first(request: Request) -> Response:
-                _require(token(), request.headers.get("authorization", ""))
+                offered = request.headers.get("authorization", "")
+                if in_query and not offered:
+                    offered = f"Bearer {request.query_params.get('token', '')}"
+                _require([token() for token in tokens], offered)
                 return await handle(request)
 
             return check_first
@@ -96,10 +107,10 @@ def _guarded_by(token: Callable[[], str]) -> type[APIRoute]:
     return Guarded
 
 
-def _require(expected: str, authorization: str) -> None:
+def _require(expected: Sequence[str], authorization: str) -> None:
     scheme, _, offered = authorization.partition(" ")
-    same = hmac.compare_digest(offered.encode(), expected.encode())
-    if not expected or not same or scheme.lower() != "bearer":
+    same = [hmac.compare_digest(offered.encode(), each.encode()) for each in expected if each]
+    if not any(same) or scheme.lower() != "bearer":
         raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
 
 

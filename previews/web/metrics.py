@@ -15,9 +15,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from previews.domain.brake import BrakeState
+from previews.domain.certificates import Inspection
+from previews.domain.findings import Level
 from previews.domain.inventory import Kind, Sweep
 from previews.domain.ports import Clock
 from previews.domain.preview import Phase
+from previews.domain.probing import RESULTS
 from previews.domain.record import PreviewRecord, Verdict
 from previews.web.api import guarded_router
 
@@ -42,8 +45,12 @@ class Sources:
     reclaimed: Callable[[], Mapping[Kind, int]]
     effects: Callable[[], Mapping[str, tuple[int, int]]]
     """How often each was performed, and how often it failed."""
+    probes: Callable[[], Mapping[str, int]]
+    """How many there were, by what they came to."""
     resynced_at: Callable[[], datetime | None]
     """When everything was last compared in full."""
+    certificate: Callable[[], Inspection | None]
+    """The last look at that of the previews' hosts."""
     clock: Clock
 
 
@@ -77,7 +84,9 @@ class Metrics(Collector):
         yield from self._of_the_sweep()
         yield self._deliveries()
         yield from self._of_effects()
+        yield self._probes()
         yield from self._of_the_resync()
+        yield from self._of_the_certificate()
 
     def _of_previews(self) -> Iterator[Metric]:
         projects = self._sources.projects
@@ -162,6 +171,17 @@ class Metrics(Collector):
         yield performed
         yield failed
 
+    def _probes(self) -> Metric:
+        probes = CounterMetricFamily(
+            "previews_probes",
+            "Requests to previews' URLs, by what they came to.",
+            labels=["result"],
+        )
+        counts = self._sources.probes()
+        for result in RESULTS:
+            probes.add_metric([result], counts.get(result, 0))
+        return probes
+
     def _of_the_resync(self) -> Iterator[Metric]:
         at = self._sources.resynced_at()
         age = GaugeMetricFamily(
@@ -170,6 +190,23 @@ class Metrics(Collector):
         if at is not None:
             age.add_metric([], self._age(at))
         yield age
+
+    def _of_the_certificate(self) -> Iterator[Metric]:
+        found = self._sources.certificate()
+        ends = GaugeMetricFamily(
+            "previews_certificate_expires_seconds",
+            "Until the certificate of the previews' hosts ends; below 0 when it has.",
+        )
+        problems = GaugeMetricFamily(
+            "previews_certificate_problems", "What makes browsers refuse it, at the last look."
+        )
+        if found is not None:
+            problems.add_metric([], sum(e.level is Level.PROBLEM for e in found.findings))
+            if found.expires_at is not None:
+                left = found.expires_at - self._sources.clock.now()
+                ends.add_metric([], left.total_seconds())
+        yield ends
+        yield problems
 
     def _age(self, since: datetime) -> float:
         """In seconds; a clock that was set back makes nothing negative."""

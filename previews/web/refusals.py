@@ -12,7 +12,13 @@ from starlette.exceptions import HTTPException
 
 from previews.errors import ActionRefusedError, PreviewsError
 
-_STATUSES = {"UnknownPreview": 404, "UnknownTemplate": 404, "BeyondLimit": 422, "NoLength": 422}
+_STATUSES = {
+    "UnknownPreview": 404,
+    "UnknownTemplate": 404,
+    "UnknownProject": 404,
+    "BeyondLimit": 422,
+    "NoLength": 422,
+}
 """Of a refused action; of any other reason: 409, since it lies in how things stand."""
 
 

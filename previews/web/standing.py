@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable
 
-from previews.domain.naming import number_in_host
+from previews.domain.hosts import fold_host
 from previews.domain.preview import Phase, PreviewKey
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.web.waiting import Standing, State
 
 _STATES = {
-    Phase.BLOCKED: State.ENDED,
+    Phase.BLOCKED: State.BLOCKED,
     Phase.QUEUED: State.QUEUED,
     Phase.WAITING_FOR_IMAGE: State.STARTING,
     Phase.PROVISIONING: State.STARTING,
@@ -19,23 +19,31 @@ _STATES = {
     Phase.DEGRADED: State.PROBLEM,
     Phase.ASLEEP: State.ASLEEP,
     Phase.WAKING: State.WAKING,
-    Phase.EXPIRED: State.ENDED,
-    Phase.REMOVING: State.ENDED,
-    Phase.REMOVED: State.ENDED,
+    Phase.EXPIRED: State.EXPIRED,
+    Phase.REMOVING: State.REMOVED,
+    Phase.REMOVED: State.REMOVED,
 }
-_SAYS_WHY = {State.ENDED, State.PROBLEM, State.QUEUED}
+_WENT = {Phase.EXPIRED, Phase.REMOVING, Phase.REMOVED}
+_CAUSES = {
+    "PullRequestClosed": State.CLOSED,
+    "Expired": State.EXPIRED,
+    # What was there before is taken away first.
+    "Reopened": State.STARTING,
+}
+_SAYS_WHY = {State.BLOCKED, State.PROBLEM, State.QUEUED}
 
 
 def finder(
     projects: Iterable[Project], load: Callable[[PreviewKey], PreviewRecord | None]
 ) -> Callable[[str], Standing | None]:
     """Looks up how it stands with the preview of a host; None if there never was one."""
-    known = tuple(projects)
+    known = [(project.name, project.host_rule()) for project in projects]
 
-    def find(host: str) -> Standing | None:
-        for project in known:
-            number = number_in_host(host, project.host_pattern, project.name)
-            record = load(PreviewKey(project.name, number)) if number is not None else None
+    def find(asked: str) -> Standing | None:
+        host = fold_host(asked)
+        for name, rule in known:
+            number = rule.number_in(host)
+            record = load(PreviewKey(name, number)) if number is not None else None
             if record is not None:
                 return standing_of(record)
         return None
@@ -44,16 +52,18 @@ def finder(
 
 
 def standing_of(record: PreviewRecord) -> Standing:
-    """How it stands with a preview that does not answer itself."""
+    """How it stands with a preview that does not answer itself. Nobody's name is told: its host is for everybody."""
     state = _STATES[record.phase]
     if state is State.ASLEEP and record.reason == "Queued":
         state = State.QUEUED
-    message = record.message if state in _SAYS_WHY else ""
-    if record.phase in {Phase.REMOVING, Phase.REMOVED}:
-        message = "Its pull request was closed, or somebody removed it."
+    since = None
+    if record.phase in _WENT and record.removal is not None:
+        state = _CAUSES.get(record.removal.cause, State.REMOVED)
+        since = record.removal.started_at if state is not State.STARTING else None
     return Standing(
         key=record.key,
         state=state,
-        message=message,
+        message=record.message if state in _SAYS_WHY else "",
+        since=since,
         pull_request_url=record.pull_request.url if record.pull_request else "",
     )

@@ -11,7 +11,8 @@ from previews.domain.caps import Place
 from previews.domain.lifetime import Expiry, Said, Until, Wishes
 from previews.domain.naming import Names, database_name
 from previews.domain.ports import Clock, Store
-from previews.domain.preview import Condition, Phase, PreviewKey, Stage
+from previews.domain.preview import Condition, Image, Phase, PreviewKey, Stage
+from previews.domain.reasons import remedy_of
 from previews.domain.record import Gone, HistoryEntry, PreviewRecord, Removal
 from previews.errors import ActionRefusedError
 
@@ -166,6 +167,18 @@ class DatabaseView(BaseModel):
         )
 
 
+class ImageView(BaseModel):
+    """The image that a preview deploys, as its registry had it."""
+
+    reference: Text
+    digest: str | None
+    """Null for one that was deployed before digests were kept."""
+
+    @classmethod
+    def of(cls, image: Image) -> Self:
+        return cls(reference=image.reference, digest=image.digest or None)
+
+
 class PreviewView(BaseModel):
     """One preview. What is null is not so, not known yet, or belongs to a project that is no longer configured."""
 
@@ -179,6 +192,8 @@ class PreviewView(BaseModel):
     phase: Phase
     reason: Text
     message: Text
+    remedy: str
+    """What to do about the reason; empty where there is nothing to do."""
     conditions: list[ConditionView]
     url: str | None
     host: str | None
@@ -190,6 +205,7 @@ class PreviewView(BaseModel):
     mode: str | None
     asleep: SleepView | None
     queue: QueueView | None
+    image: ImageView | None
     database: DatabaseView | None
     is_gone: bool
     removal: RemovalView | None
@@ -291,6 +307,7 @@ class Previews:
             phase=record.phase,
             reason=record.reason,
             message=record.message,
+            remedy=remedy_of(record.reason),
             conditions=[ConditionView.of(condition) for condition in record.conditions],
             url=address and address.url,
             host=address and address.names.host,
@@ -302,6 +319,7 @@ class Previews:
             mode=manifests.mode if manifests and manifests.stage is Stage.WHOLE else None,
             asleep=SleepView.of(facts.asleep) if facts and facts.asleep else None,
             queue=QueueView.of(place) if place else None,
+            image=ImageView.of(manifests.image) if manifests and manifests.image else None,
             database=DatabaseView.of(record),
             is_gone=record.is_gone,
             removal=None if is_over else removal,

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from string import Template
@@ -22,6 +23,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from previews.domain.preview import PreviewKey
+from previews.domain.probing import PAGE_HEADER
 from previews.errors import PreviewsError
 from previews.web.robots import wakes
 
@@ -51,9 +53,22 @@ class State(StrEnum):
     """It was never awake before."""
     QUEUED = "queued"
     """Too many others are awake; its turn will come."""
-    ENDED = "ended"
-    """Closed, expired or removed: nothing will come of waiting."""
+    CLOSED = "closed"
+    """So was its pull request. For this and the next three nothing will come of waiting."""
+    EXPIRED = "expired"
+    REMOVED = "removed"
+    """By hand, or to make room."""
+    BLOCKED = "blocked"
+    """It was never to be."""
     PROBLEM = "problem"
+
+
+class Page(StrEnum):
+    """What our header says: which kind of page this is, and none of the application's."""
+
+    WAITING = "waiting"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +79,17 @@ class Standing:
     state: State
     message: str
     """A sentence for people; it may hold the words of strangers."""
+    since: datetime | None = None
+    """When it went, if it did."""
     pull_request_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
+    page: Page
     status: int
+    reason: str
+    """For programs: CamelCase, from the closed list of docs/ingress.md."""
     heading: str
     sentence: str
     seconds: int | None = None
@@ -77,16 +97,41 @@ class _Words:
 
 
 _COMES = "This page shows it as soon as it answers."
+_COMES_BACK = "A push to its pull request brings it back."
+
+
+def _waiting(reason: str, heading: str, sentence: str, seconds: int | None) -> _Words:
+    return _Words(Page.WAITING, 503, reason, heading, sentence, seconds)
+
+
+def _ended(reason: str, heading: str, sentence: str) -> _Words:
+    return _Words(Page.ENDED, 404, reason, heading, sentence)
+
+
 _WORDS: Mapping[State, _Words] = {
-    State.ASLEEP: _Words(503, "Asleep", "It wakes up when somebody visits it with a browser.", 2),
-    State.WAKING: _Words(503, "Waking up", _COMES, 2),
-    State.STARTING: _Words(503, "Starting", _COMES, 2),
-    State.QUEUED: _Words(503, "Waiting for its turn", _COMES, 10),
-    State.ENDED: _Words(404, "Not there any more", "Nothing runs under this address."),
-    State.PROBLEM: _Words(503, "It does not run", "The pull request says more."),
+    State.ASLEEP: _waiting(
+        "Asleep", "Asleep", "It wakes up when somebody visits it with a browser.", 2
+    ),
+    State.WAKING: _waiting("Waking", "Waking up", _COMES, 2),
+    State.STARTING: _waiting("Starting", "Starting", _COMES, 2),
+    State.QUEUED: _waiting("Queued", "Waiting for its turn", _COMES, 10),
+    State.PROBLEM: _waiting("Degraded", "It does not run", "The pull request says more.", None),
+    State.CLOSED: _ended("Closed", "Closed", "Its pull request is closed, and so it is gone."),
+    State.EXPIRED: _ended("Expired", "Expired", f"Its time was over. {_COMES_BACK}"),
+    State.REMOVED: _ended("Removed", "Removed", f"It was taken away. {_COMES_BACK}"),
+    State.BLOCKED: _ended("Blocked", "No preview", "Its pull request has none."),
 }
-_UNKNOWN = _Words(404, "No preview", "There is no preview under this address.")
-_CANNOT_SAY = _Words(503, "Not now", "The manager of previews cannot say how it stands.", 10)
+_UNKNOWN = _Words(
+    Page.UNKNOWN, 404, "Unknown", "No preview", "There is no preview under this address."
+)
+_CANNOT_SAY = _Words(
+    Page.UNKNOWN,
+    503,
+    "CannotSay",
+    "Not now",
+    "The manager of previews cannot say how it stands.",
+    10,
+)
 
 
 def hosts_of_previews(zone: str, public_host: str | None) -> Callable[[str], bool]:
@@ -173,6 +218,8 @@ async def _send(
         (b"content-length", str(len(body)).encode()),
         (b"content-security-policy", _POLICY.encode()),
         (b"vary", b"accept"),
+        (b"x-robots-tag", b"noindex"),
+        (PAGE_HEADER.lower().encode(), words.page.encode()),
     ]
     if words.seconds is not None:
         headers.append((b"retry-after", str(words.seconds).encode()))
@@ -184,7 +231,10 @@ async def _send(
 
 
 def _document(standing: Standing | None, words: _Words) -> bytes:
-    said = {"reason": words.heading, "message": standing.message if standing else words.sentence}
+    message = standing.message if standing else ""
+    said = {"reason": words.reason, "message": message or words.sentence}
+    if standing and standing.since:
+        said["since"] = f"{standing.since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return json.dumps(said).encode()
 
 
@@ -197,6 +247,8 @@ def _page(standing: Standing | None, words: _Words) -> bytes:
         if standing.message:
             sentences.append(html.escape(standing.message))
     sentences.append(words.sentence)
+    if standing is not None and standing.since is not None:
+        sentences.append(f"Since {standing.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC.")
     if standing is not None and _is_web_address(standing.pull_request_url):
         address = html.escape(standing.pull_request_url)
         sentences.append(f'<a href="{address}" rel="noreferrer">The pull request</a>')

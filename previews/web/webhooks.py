@@ -16,17 +16,24 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import structlog
 from pydantic import BaseModel, Field, ValidationError
 from starlette.types import Receive, Scope, Send
 
-from previews.domain.naming import NUMBER_DIGITS_MAX
+from previews.domain.hosts import NUMBER_DIGITS_MAX
 from previews.domain.ports import Clock
 from previews.domain.preview import PreviewKey
 from previews.domain.record import Delivery, Verdict
 from previews.errors import PreviewsError, TransientError
+from previews.web.builds import (
+    BUILD_EVENTS,
+    BuildNews,
+    BuildPayload,
+    is_of_a_manager,
+    read_news,
+)
 
 RETRY_AFTER_SECONDS = 10.0
 """Said with a 503 when nobody knows better."""
@@ -42,6 +49,7 @@ _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})")
 
 _log = structlog.get_logger("previews.webhooks")
 
+Payload = TypeVar("Payload", bound=BaseModel)
 KeysOf = Callable[[str, int], Sequence[PreviewKey]]
 Submit = Callable[[Delivery, Sequence[PreviewKey]], Future[bool]]
 
@@ -78,6 +86,7 @@ class _Judgement:
     verdict: Verdict
     reason: str = ""
     keys: Sequence[PreviewKey] = ()
+    news: BuildNews | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,7 @@ class WebhookDoor:
     `secrets` is asked again and again, so that one can be replaced while both are valid. `keys_of` names the previews
     at a pull request, whatever the case of the repository's letters, and none for a repository that is not
     configured. A delivery is answered 2xx when the future of `submit` is done, and 503 when that failed. `answered` is
-    told what is said of each.
+    told what is said of each, and `hear` what CI does, which is no reason to read a pull request again.
     """
 
     def __init__(
@@ -116,6 +125,7 @@ class WebhookDoor:
         submit: Submit,
         clock: Clock,
         answered: Callable[[str], None] = lambda _: None,
+        hear: Callable[[BuildNews], object] = lambda _: None,
     ) -> None:
         self._ask_for_secrets = secrets
         self._body_limit_bytes = body_limit_bytes
@@ -124,6 +134,7 @@ class WebhookDoor:
         self._submit = submit
         self._clock = clock
         self._answered = answered
+        self._hear = hear
         self._unread_bytes = 0
         self._secrets: Sequence[bytes] = ()
         self._secrets_read_at = datetime.min.replace(tzinfo=UTC)
@@ -145,9 +156,8 @@ class WebhookDoor:
             body = await self._read_body(headers, receive)
             now = self._clock.now()
             _verify(body, headers, self._secrets_at(now))
-            payload = _parse(body)
             event = _event_of(headers)
-            judgement = _judge(guid, event, payload, self._keys_of)
+            judgement = _judge(guid, event, body, self._keys_of)
             delivery = Delivery(
                 guid=guid or str(uuid.uuid4()),
                 received_at=now,
@@ -166,6 +176,8 @@ class WebhookDoor:
         except PreviewsError as error:
             _log.warning("delivery not stored", reason=error.reason, error=error.message, guid=guid)
             return _Answer(503, "not stored", error.reason, guid, [_retry_after(error)])
+        if is_new and judgement.news is not None:
+            self._hear(judgement.news)
         if not is_new:
             return _Answer(202, "duplicate", "it was stored before", guid)
         return _Answer(202, delivery.verdict, delivery.reason, delivery.guid)
@@ -228,10 +240,10 @@ def _event_of(headers: Mapping[str, str]) -> str:
     return event[:EVENT_LENGTH_MAX]
 
 
-def _parse(body: bytes) -> _Payload | None:
+def _parse(body: bytes, kind: type[Payload]) -> Payload | None:
     """What is read of a body; None when it is JSON of another shape. Raises for what is not JSON."""
     try:
-        return _Payload.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError:
         # Here the standard library decides what is JSON: it takes lone surrogates and deep nesting, as forges may send.
         try:
@@ -243,12 +255,15 @@ def _parse(body: bytes) -> _Payload | None:
                 400, "the body is not JSON; is the webhook's content type application/json?"
             ) from None
     try:
-        return _Payload.model_validate(document)
+        return kind.model_validate(document)
     except ValidationError:
         return None
 
 
-def _judge(guid: str, event: str, payload: _Payload | None, keys_of: KeysOf) -> _Judgement:
+def _judge(guid: str, event: str, body: bytes, keys_of: KeysOf) -> _Judgement:
+    if event in BUILD_EVENTS and guid:
+        return _judge_build(event, _parse(body, BuildPayload), keys_of)
+    payload = _parse(body, _Payload)
     if not guid:
         return _Judgement(Verdict.KEPT_ASIDE, "no usable X-GitHub-Delivery or X-Gitea-Delivery")
     match event:
@@ -262,6 +277,17 @@ def _judge(guid: str, event: str, payload: _Payload | None, keys_of: KeysOf) -> 
             return _Judgement(Verdict.IGNORED, f"no preview depends on a {event!r} event")
 
 
+def _judge_build(event: str, payload: BuildPayload | None, keys_of: KeysOf) -> _Judgement:
+    news = read_news(event, payload) if payload else None
+    if payload is None or news is None:
+        return _Judgement(Verdict.KEPT_ASIDE, "it names no pull request, commit or package")
+    if is_of_a_manager(event, payload):
+        return _Judgement(Verdict.IGNORED, "a manager's own status")
+    if news.repository and not keys_of(news.repository, 1):
+        return _unconfigured(news.repository)
+    return _Judgement(Verdict.ACCEPTED, news=news)
+
+
 def _judge_pull_request(payload: _Payload | None, keys_of: KeysOf) -> _Judgement:
     if payload is None or payload.repository is None or payload.pull_request is None:
         return _Judgement(
@@ -270,10 +296,12 @@ def _judge_pull_request(payload: _Payload | None, keys_of: KeysOf) -> _Judgement
         )
     repository = payload.repository.full_name
     keys = keys_of(repository, payload.pull_request.number)
-    if not keys:
-        shown = repr(repository[:REPOSITORY_SHOWN_MAX])
-        return _Judgement(Verdict.IGNORED, f"the repository {shown} is not configured")
-    return _Judgement(Verdict.ACCEPTED, keys=keys)
+    return _Judgement(Verdict.ACCEPTED, keys=keys) if keys else _unconfigured(repository)
+
+
+def _unconfigured(repository: str) -> _Judgement:
+    shown = repr(repository[:REPOSITORY_SHOWN_MAX])
+    return _Judgement(Verdict.IGNORED, f"the repository {shown} is not configured")
 
 
 def _retry_after(error: PreviewsError) -> tuple[bytes, bytes]:

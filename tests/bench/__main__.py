@@ -20,7 +20,9 @@ from tests.bench.databases import measure_databases, measure_large_databases
 from tests.bench.document import write_document
 from tests.bench.door import measure_door
 from tests.bench.figures import FIGURES_FILE, SAMPLES_FILE, Part, flat, load, save
+from tests.bench.gate import measure_gate
 from tests.bench.machine import load_average, versions
+from tests.bench.pulsing import measure_pulse
 from tests.bench.sleeping import measure_sleep
 from tests.bench.targets import (
     STAGES,
@@ -43,6 +45,7 @@ ALONE: dict[str, Callable[[Part, Callable[[str], None], int], None]] = {
     "door": lambda part, say, _samples: measure_door(part, say),
     "databases": measure_databases,
     "large-databases": measure_large_databases,
+    "pulse": measure_pulse,
 }
 """What needs no cluster."""
 PARTS: dict[str, OnCluster | None] = {
@@ -51,6 +54,7 @@ PARTS: dict[str, OnCluster | None] = {
     "collect": measure_collect,
     "pods": measure_pods,
     "sleep": measure_sleep,
+    "gate": measure_gate,
     "gitea": measure_forge_git,
     "50": partial(measure_among, size=50, beside_stuck=True),
     "300": partial(measure_among, size=300, beside_stuck=False),

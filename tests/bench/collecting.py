@@ -23,6 +23,7 @@ from previews.domain.preview import HeadSha, Manifests, Phase, PreviewKey, PullR
 from previews.domain.record import PreviewRecord
 from previews.reconcile.collector import Collector
 from previews.reconcile.effects import Effects, LoggingWitness
+from previews.reconcile.host_records import HostRecordKeeper
 from previews.reconcile.server_watch import ServerWatch
 from tests.bench.collect import INSTANCE, ORPHANS, PREVIEWS, PROJECT
 from tests.bench.meter import MIB
@@ -88,6 +89,7 @@ def _collector(
         store=store,
         cluster=cluster,
         servers=ServerWatch({}, lambda _keys: None),
+        host_records=HostRecordKeeper(None, Effects(LoggingWitness())),
         writer=branch,
         effects=Effects(LoggingWitness()),
         clock=clock,

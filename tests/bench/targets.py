@@ -62,6 +62,10 @@ TARGETS = (
     Target("closed → nothing left, worst", "closed_to_gone_max_seconds", 45, "s"),
     Target("asleep → page answers, median", "asleep_to_page_p50_seconds", 10, "s"),
     Target("pods of 200 previews asleep", "asleep_200_pods_count", 1, "pods"),
+    Target("image pushed → gate open, median", "pushed_to_open_gate_p50_seconds", 10, "s"),
+    Target("the same with the registry's event, median", "told_to_open_gate_p50_seconds", 2, "s"),
+    Target("URL answers → Live said, median", "answers_to_live_p50_seconds", 1, "s"),
+    Target("pod cannot pull → its reason, median", "cannot_pull_to_reason_p50_seconds", 10, "s"),
     Target("7 MB template → ready for login, median", "database_18_ready_p50_seconds", 0.15, "s"),
     Target("the same from the warm pool, median", "database_18_warm_p50_seconds", 0.02, "s"),
     Target("930 MB template, blocks shared, median", "database_large_clone_p50_seconds", 0.25, "s"),
@@ -73,6 +77,12 @@ TARGETS = (
     Target("sweep over 10,000 previews, the longest of three", "collect_10000_seconds", 30, "s"),
     Target(
         "memory of the process that makes it, at its highest", "collect_10000_peak_mib", 300, "MiB"
+    ),
+    Target(
+        "1,000 previews probed every minute, over TLS: processor",
+        "pulse_1000_https_cpu_percent",
+        5,
+        "%",
     ),
     Target("50 deliveries a second, p99", "door_50_per_second_p99_seconds", 0.05, "s"),
     Target("500 deliveries at once, p99", "door_burst_500_p99_seconds", 0.25, "s"),
@@ -132,6 +142,8 @@ OTHERS = {
     "database_list_1000_mib": "memory that this listing took",
     "database_list_10000_seconds": "listing 10,000 previews, 200 with a database, the longest of five",
     "database_list_10000_mib": "memory that this listing took",
+    "pulse_1000_https_asked_count": "of these 1,000: asked within the minute",
+    "pulse_1000_http_cpu_percent": "1,000 previews probed every minute, without TLS: processor",
     "burst_500_accepted_p99_seconds": "500 delivered at once, and worked on meanwhile: 2xx, p99",
     "rss_0_previews_mib": "manager's memory, no preview",
     "rss_50_previews_mib": "manager's memory, 50 deployed",

@@ -14,6 +14,7 @@ from previews.adapters.kubernetes_api import PAGE_SIZE
 from previews.domain.inventory import OwnedObject
 from previews.domain.ports import Cluster
 from previews.domain.preview import PreviewKey
+from previews.domain.workload import Workload
 from previews.errors import TransientError
 from tests.cluster import RunningCluster, preflight, running
 from tests.fakes.cluster import FakeCluster
@@ -437,6 +438,13 @@ def test_without_a_migration_that_failed_there_is_no_log(world: World) -> None:
     world.put_namespace(namespace, SHOP_42)
     assert world.cluster.job_log(namespace, 20) == ""
     assert world.cluster.job_log(world.name("preview-of-nobody"), 20) == ""
+
+
+def test_a_namespace_without_pods_has_an_empty_workload(world: World) -> None:
+    namespace = world.name("preview-shop-pr-42")
+    world.put_namespace(namespace, SHOP_42)
+    assert world.cluster.workload(namespace) == Workload()
+    assert world.cluster.workload(world.name("preview-of-nobody")) == Workload()
 
 
 def test_a_refresh_is_asked_of_an_application_that_is_there(world: World) -> None:

@@ -12,7 +12,7 @@ import pytest
 from previews.adapters.forges.gitea import GiteaForge
 from previews.adapters.forges.github import GitHubForge
 from previews.domain.ports import Forge
-from previews.domain.preview import HeadSha, parse_head_sha
+from previews.domain.preview import CIRun, HeadSha, parse_head_sha
 from previews.domain.record import CommitStatus, StatusState
 from previews.errors import PreviewsError, TransientError
 from tests.cluster import preflight, running
@@ -49,6 +49,7 @@ class World(Protocol):
     def hide(self, repository: str) -> None: ...
     def comments(self, repository: str, number: int) -> list[Said]: ...
     def statuses(self, repository: str, head_sha: str) -> list[CommitStatus]: ...
+    def run_ci(self, repository: str, head_sha: str, run: CIRun) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -465,3 +466,45 @@ def numbers(place: Place) -> list[int]:
 
 def bodies(place: Place, number: int, *, repository: str = "") -> list[str]:
     return [each.body for each in place.world.comments(repository or place.repository, number)]
+
+
+BUILD = CIRun("build", "running", "https://ci.example/runs/1")
+LINT = CIRun("lint", "succeeded", "https://ci.example/runs/2")
+
+
+def opened_head(place: Place) -> HeadSha:
+    number = place.world.open_pull_request(place.repository)
+    pull_request = place.forge.fetch_pull_request(place.repository, number)
+    assert pull_request is not None
+    return pull_request.head_sha
+
+
+def test_what_builds_a_commit_is_the_run_that_failed_or_else_one_at_work(place: Place) -> None:
+    head_sha, failed = opened_head(place), replace(BUILD, state="failed")
+
+    def told(run: CIRun) -> CIRun | None:
+        place.world.run_ci(place.repository, head_sha, run)
+        return place.forge.find_run(place.repository, head_sha)
+
+    assert place.forge.find_run(place.repository, head_sha) is None
+    assert told(LINT) == LINT
+    assert told(BUILD) == BUILD
+    assert told(failed) == failed
+    # It is built once more.
+    assert told(BUILD) == BUILD
+    assert told(replace(LINT, state="failed")) == replace(LINT, state="failed")
+
+
+def test_our_own_status_builds_nothing(place: Place) -> None:
+    head_sha = opened_head(place)
+    place.forge.set_commit_status(place.repository, head_sha, PENDING)
+    assert place.forge.find_run(place.repository, head_sha) is None
+
+
+def test_what_builds_another_commit_does_not_count(place: Place) -> None:
+    number = place.world.open_pull_request(place.repository)
+    before = place.forge.fetch_pull_request(place.repository, number)
+    assert before is not None
+    place.world.run_ci(place.repository, before.head_sha, BUILD)
+    pushed = place.world.push(place.repository, number)
+    assert place.forge.find_run(place.repository, pushed) is None

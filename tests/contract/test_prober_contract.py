@@ -9,8 +9,11 @@ import pytest
 from previews.adapters.probe import HTTPProber
 from previews.domain.ports import Prober
 from previews.domain.preview import ProbeResult
+from previews.domain.probing import ProbePolicy
 from tests.fakes.prober import FakeProber
 from tests.integration.scripted_http import ScriptedServer
+
+POLICY = ProbePolicy()
 
 
 class World(Protocol):
@@ -66,10 +69,11 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 def test_a_preview_answers_for_itself_alone(world: World) -> None:
     first, second = "pr-42.preview.localhost", "pr-43.preview.localhost"
     nothing = ProbeResult(answered=False, detail="404 Not Found")
-    assert world.prober.probe(world.url(first)) == nothing
+    assert world.prober.probe(world.url(first), POLICY) == nothing
     world.answer(first, 200)
-    assert world.prober.probe(world.url(first)) == ProbeResult(answered=True, detail="200 OK")
-    assert world.prober.probe(world.url(second)) == nothing
+    result = world.prober.probe(world.url(first), POLICY)
+    assert result == ProbeResult(answered=True, detail="200 OK")
+    assert world.prober.probe(world.url(second), POLICY) == nothing
 
 
 def test_an_error_page_is_no_answer(world: World) -> None:
@@ -77,4 +81,12 @@ def test_an_error_page_is_no_answer(world: World) -> None:
     world.answer(host, 200)
     world.answer(host, 502)
     failed = ProbeResult(answered=False, detail="502 Bad Gateway")
-    assert world.prober.probe(world.url(host)) == failed
+    assert world.prober.probe(world.url(host), POLICY) == failed
+
+
+def test_each_request_is_told_by_its_host(world: World) -> None:
+    host = "pr-42.preview.localhost"
+    world.answer(host, 200)
+    told: list[str] = []
+    world.prober.probe(world.url(host), POLICY, on_request=told.append)
+    assert told == [host]

@@ -17,7 +17,7 @@ import pytest
 
 from previews.adapters.registry import OCIRegistry
 from previews.domain.ports import Registry
-from previews.errors import TransientError
+from previews.errors import StalledError, TransientError
 from tests.fakes.registry import FakeRegistry
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -35,6 +35,10 @@ class World(Protocol):
         """Push an image; returns the digest of its manifest."""
         ...
 
+    def push_for(self, tag: str, platform: str) -> None:
+        """Push an image that was built for a platform."""
+        ...
+
     def cut_off(self) -> None: ...
 
 
@@ -46,6 +50,9 @@ class FakeWorld:
 
     def push(self, tag: str, content: str) -> str:
         return self.registry.push(self.repository, tag, content).digest
+
+    def push_for(self, tag: str, platform: str) -> None:
+        self.registry.push(self.repository, tag, platform=platform)
 
     def cut_off(self) -> None:
         self.registry.is_unreachable = True
@@ -99,7 +106,14 @@ class DockerWorld:
         self._url = f"http://{server.address}/v2/{name}"
 
     def push(self, tag: str, content: str) -> str:
-        configuration = json.dumps({"config": {"Labels": {"content": content}}}).encode()
+        return self._push(tag, {"config": {"Labels": {"content": content}}})
+
+    def push_for(self, tag: str, platform: str) -> None:
+        system, _, architecture = platform.partition("/")
+        self._push(tag, {"os": system, "architecture": architecture})
+
+    def _push(self, tag: str, said: object) -> str:
+        configuration = json.dumps(said).encode()
         manifest = json.dumps(
             {
                 "schemaVersion": 2,
@@ -167,6 +181,25 @@ def test_a_tag_that_was_moved_is_another_image(world: World) -> None:
     found = world.registry.find_image(world.repository, "pr-42-abc1234")
     assert found is not None
     assert found.digest == second
+
+
+def test_an_image_is_found_by_its_digest_alone(world: World) -> None:
+    digest = world.push("pr-42-abc1234", "one")
+    found = world.registry.find_image(world.repository, digest)
+    assert found is not None
+    assert found.reference == f"{world.repository}@{digest}"
+    assert found.digest == digest
+    assert world.registry.find_image(world.repository, digest_of(b"nobody's")) is None
+
+
+def test_an_image_for_another_platform_is_refused(world: World) -> None:
+    world.push_for("pr-42-abc1234", "linux/arm64")
+    with pytest.raises(StalledError) as raised:
+        world.registry.find_image(world.repository, "pr-42-abc1234", "linux/amd64")
+    assert raised.value.reason == "WrongPlatform"
+    assert "linux/arm64" in raised.value.message
+    assert world.registry.find_image(world.repository, "pr-42-abc1234", "linux/arm64")
+    assert world.registry.find_image(world.repository, "pr-42-abc1234")
 
 
 def test_a_registry_that_is_down_is_no_absence(world: World) -> None:

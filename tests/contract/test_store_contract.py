@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from previews.adapters.store import SQLStore
+from previews.domain.images import NamedImage
 from previews.domain.lifetime import Anchor, Expiry, Facts, Said, Until, Wishes
 from previews.domain.ports import Store
 from previews.domain.preview import (
@@ -21,12 +22,13 @@ from previews.domain.preview import (
     HeadSha,
     Manifests,
     Mode,
+    Parcel,
     Phase,
     PreviewKey,
-    ProbeResult,
     PullRequest,
     Stage,
 )
+from previews.domain.probing import ProbeVerdict
 from previews.domain.record import (
     HISTORY_KEPT,
     Delivery,
@@ -276,7 +278,7 @@ def test_saving_what_is_stored_already_writes_nothing(world: World) -> None:
         expiry=EXPIRY,
         removal=REMOVAL,
         manifests=manifests,
-        probe_result=ProbeResult(answered=True, detail="200 OK"),
+        probe=ProbeVerdict(answered=True, detail="200 OK"),
         conditions=(PUSHED,),
     )
     world.store.save(record)
@@ -299,6 +301,9 @@ def test_saving_what_is_stored_already_writes_nothing(world: World) -> None:
         PreviewRecord(
             key=KEY, manifests=Manifests(Stage.WHOLE, "d", HeadSha("a" * 40), {}, grant=GRANT)
         ),
+        PreviewRecord(
+            key=KEY, parcels=(Parcel(name="shop", id="a1", kind="kubernetes", file="---\na\n"),)
+        ),
         PreviewRecord(key=KEY, manifests=Manifests(Stage.NOTHING, "", None, {})),
         PreviewRecord(
             key=KEY,
@@ -315,7 +320,7 @@ def test_saving_what_is_stored_already_writes_nothing(world: World) -> None:
         PreviewRecord(key=KEY, removal=REMOVAL),
         PreviewRecord(key=KEY, removal=Removal(cause="Expired", by="ada", started_at=NOON)),
         PreviewRecord(key=KEY, probed_digest="d1"),
-        PreviewRecord(key=KEY, probe_result=ProbeResult(answered=False, detail="")),
+        PreviewRecord(key=KEY, probe=ProbeVerdict(answered=False, detail="")),
         PreviewRecord(key=KEY, phase=Phase.LIVE),
         PreviewRecord(key=KEY, reason="Live"),
         PreviewRecord(key=KEY, message="so"),
@@ -397,7 +402,7 @@ records = st.builds(
         annotations=st.dictionaries(anything, anything, max_size=3),
     ),
     probed_digest=st.text(st.characters(codec="ascii")),
-    probe_result=st.none() | st.builds(ProbeResult, answered=st.booleans(), detail=anything),
+    probe=st.none() | st.builds(ProbeVerdict, answered=st.booleans(), detail=anything),
     phase=st.sampled_from(Phase),
     reason=anything,
     message=anything,
@@ -546,6 +551,32 @@ def test_a_forgotten_preview_leaves_nothing_but_its_deliveries(world: World) -> 
         assert world.store.load_wishes(key) == WISHES
         assert world.store.history(key) == [PINNED, PINNED]
         assert world.store.published(repository, key.number) == {"comment": "d1"}
+
+
+NAMED = NamedImage(
+    project="shop",
+    head_sha=HeadSha("a" * 40),
+    tag="build-7",
+    digest="sha256:" + "0f" * 32,
+    named_at=NOON,
+)
+
+
+def test_what_ci_called_an_image_is_known_for_that_commit_of_that_project(world: World) -> None:
+    assert world.store.named_image("shop", NAMED.head_sha) is None
+    world.store.name_image(NAMED)
+    assert world.store.named_image("shop", NAMED.head_sha) == NAMED
+    assert world.store.named_image("api", NAMED.head_sha) is None
+    assert world.store.named_image("shop", HeadSha("b" * 40)) is None
+
+
+def test_another_name_for_an_image_takes_the_place_of_the_first(world: World) -> None:
+    later = replace(NAMED, tag="", named_at=NOON + timedelta(minutes=1))
+    elsewhere = replace(NAMED, project="api")
+    for named in (NAMED, elsewhere, later):
+        world.store.name_image(named)
+    assert world.store.named_image("shop", NAMED.head_sha) == later
+    assert world.store.named_image("api", NAMED.head_sha) == elsewhere
 
 
 def test_what_was_published_goes_with_the_last_preview_of_its_pull_request(world: World) -> None:

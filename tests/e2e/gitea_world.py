@@ -8,7 +8,7 @@ from typing import Any, Self, TypeAlias
 
 import httpx2
 
-from previews.domain.preview import HeadSha, parse_head_sha
+from previews.domain.preview import CIRun, HeadSha, parse_head_sha
 from previews.domain.record import CommitStatus, StatusState
 from tests.cluster import RunningCluster
 from tests.fakes.forge_world import Said
@@ -173,6 +173,16 @@ class GiteaWorld:
 
     def rename(self, repository: str, name: str) -> None:
         self._ask("PATCH", f"/repos/{repository}", {"name": name.partition("/")[2]})
+
+    def run_ci(self, repository: str, head_sha: str, run: CIRun) -> None:
+        """As Gitea's own actions report it: a commit status for each job."""
+        states = {"succeeded": "success", "failed": "failure"}
+        said = {
+            "context": run.name,
+            "state": states.get(run.state, "pending"),
+            "target_url": run.url,
+        }
+        self._ask("POST", f"/repos/{repository}/statuses/{head_sha}", said)
 
     def create_webhook(self, url: str, secret: str) -> None:
         """On the newest repository, with the events that the documentation names."""

@@ -20,6 +20,7 @@ from tests.rendered import (
     PREVIEW_APP,
     PREVIEWS,
     ROOTS_ALONE,
+    SERVED_APP_VALUES,
     WILDCARD_ELSEWHERE,
     Object,
     by_kind,
@@ -64,6 +65,7 @@ def test_the_api_server_takes_all_that_our_templates_make(
     [
         (PREVIEW_APP, APP_VALUES),
         (PREVIEW_APP, ASLEEP_APP_VALUES),
+        (PREVIEW_APP, SERVED_APP_VALUES),
         (PREVIEW_APP, ALL_APP_VALUES),
         (PREVIEWS, MANAGER_VALUES),
         (PREVIEWS, ALL_MANAGER_VALUES),

@@ -19,6 +19,7 @@ from previews.domain.preview import PreviewKey
 from previews.errors import StalledError
 from previews.reconcile.collector import Collector
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.host_records import HostRecordKeeper
 from previews.reconcile.server_watch import ServerWatch
 from tests.cluster import RunningCluster
 from tests.decoys import REPOSITORY, Decoy, Why, decoys
@@ -206,6 +207,7 @@ class Sweeper:
             store=InMemoryStore(),
             cluster=adapter,
             servers=ServerWatch({}, lambda _keys: None),
+            host_records=HostRecordKeeper(None, Effects(self.witness)),
             writer=self.branch,
             effects=Effects(self.witness),
             clock=self.clock,

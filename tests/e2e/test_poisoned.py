@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from previews.domain.naming import is_dns_label
+from previews.domain.hosts import is_dns_label
 from tests.world.pull_request import PullRequest
 from tests.world.world import World
 

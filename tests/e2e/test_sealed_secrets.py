@@ -68,7 +68,8 @@ class Site:
         rendered = render(find_helm(), PREVIEWS, values, "--namespace", self.home)
         self.put(_namespace(self.home, {}))
         self.put(*(found for found in rendered if found["kind"] in RIGHTS))
-        self.put(_namespace(self.namespace, labels.ownership(self.instance, SHOP_42)))
+        fence = {"pod-security.kubernetes.io/enforce": "restricted"}
+        self.put(_namespace(self.namespace, labels.ownership(self.instance, SHOP_42) | fence))
         token = cluster.service_account_token(self.home, self.home, TOKEN_SECONDS)
         write_kubeconfig(self.kubeconfig, cluster, token)
         self.api = KubernetesAPI(kubeconfig=self.kubeconfig, times=ClusterTimes())

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fastapi import FastAPI
 
 from previews.domain.brake import BrakeState
 from previews.domain.caps import Place
+from previews.domain.certificates import Inspection
 from previews.domain.inventory import Found, Kind, Sweep
 from previews.domain.lifetime import LifetimePolicy
 from previews.domain.naming import names_of
@@ -17,17 +18,23 @@ from previews.domain.record import PreviewRecord
 from previews.errors import ActionRefusedError
 from previews.reconcile.actions import Actions
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.images import ImageGate
 from previews.reconcile.template_refresh import Shown
 from previews.web import create_web
 from previews.web.actions import Desk
 from previews.web.api import api_router
+from previews.web.images import image_routers
 from previews.web.metrics import Metrics, Sources, metrics_router
 from previews.web.templates import template_router
 from previews.web.views import Address, Previews
 from tests.fakes.clock import ManualClock
+from tests.fakes.forge import FakeForge
+from tests.fakes.registry import FakeRegistry
 from tests.fakes.store import InMemoryStore
+from tests.fakes.surroundings import project
 
 TOKEN = "the token"
+IMAGES_TOKEN = "the token of CI"
 ALLOWED = {"Authorization": f"Bearer {TOKEN}"}
 QUIET = BrakeState(holds=False, held=(), begun=0, allowed=10, window_seconds=600)
 
@@ -77,6 +84,7 @@ class FakeAPI:
         self.went_on = 0
         self.collector = FakeCollector(self.clock)
         self.effects = Effects(self)
+        self.probes: dict[str, int] = {}
         self.actions = Actions(
             store=self.store,
             effects=self.effects,
@@ -99,8 +107,21 @@ class FakeAPI:
             ),
             more=[template_router(NoTemplates(), self.clock)],
         )
+        self.registry = FakeRegistry()
+        self.images_token = IMAGES_TOKEN
+        self.images = ImageGate(
+            projects={"shop": project("shop"), "docs": project("docs", image=False)},
+            registry=self.registry,
+            forge=FakeForge(),
+            store=self.store,
+            effects=self.effects,
+            clock=self.clock,
+            deadline=timedelta(minutes=30),
+            enqueue=self.enqueue,
+        )
         self.sweep: Sweep | None = None
         self.resynced_at: datetime | None = None
+        self.certificate: Inspection | None = None
         self.metrics = Metrics(
             Sources(
                 projects=frozenset(self.policies),
@@ -110,13 +131,20 @@ class FakeAPI:
                 sweep=lambda: self.sweep,
                 reclaimed=lambda: {Kind.NAMESPACE: 2},
                 effects=self.effects.counts,
+                probes=lambda: self.probes,
                 resynced_at=lambda: self.resynced_at,
+                certificate=lambda: self.certificate,
                 clock=self.clock,
             )
         )
         routers = [router]
         if with_token:
             routers.append(metrics_router(self.metrics, lambda: self.token))
+        routers += image_routers(
+            self.images,
+            token=(lambda: self.token) if with_token else None,
+            images_token=(lambda: self.images_token) if with_token else None,
+        )
         self.web: FastAPI = create_web(door=_no_door, routers=routers)
 
     def before(self, effect: Effect, subject: str) -> None: ...

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from previews.domain import labels
+from previews.domain.images import image_name
 from previews.domain.naming import top_root_name
 from previews.domain.preview import PreviewKey
 from tests.fakes.cluster import FakeCluster
@@ -182,12 +183,13 @@ def _documents(text: str) -> tuple[Manifest, ...]:
 
 
 def _images(application: Manifest) -> frozenset[str]:
-    """What the default chart would run: `image.repository` and `image.tag`, from values and parameters."""
+    """What the default chart would run: `image.repository`, `image.tag` and `image.digest`, wherever they stand."""
     helm = application["spec"].get("source", {}).get("helm", {})
     image = dict(helm.get("valuesObject", {}).get("image", {}))
     for parameter in helm.get("parameters", []):
         group, _, field = parameter["name"].partition(".")
         if group == "image":
             image[field] = parameter["value"]
-    complete = "repository" in image and "tag" in image
-    return frozenset({f"{image['repository']}:{image['tag']}"} if complete else ())
+    repository, tag, digest = (image.get(name, "") for name in ("repository", "tag", "digest"))
+    complete = repository and (tag or digest)
+    return frozenset({image_name(repository, tag, digest)} if complete else ())

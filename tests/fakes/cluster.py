@@ -11,6 +11,7 @@ from typing import Any
 from previews.domain.inventory import Kind, OwnedObject, shard_of_keep
 from previews.domain.naming import top_root_name
 from previews.domain.preview import Application, Namespace, PreviewKey
+from previews.domain.workload import Workload
 from previews.errors import TransientError
 
 CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,6 +41,9 @@ class FakeCluster:
         self.ended_operations: list[str] = []
         self.logs: dict[str, str] = {}
         """What the migrations that failed last wrote, by namespace."""
+        self.workloads: dict[str, Workload] = {}
+        """What there is to say of the pods of a namespace, by its name."""
+        self.workloads_read: Counter[str] = Counter()
         self._lock = threading.RLock()
         self._is_listed = is_listed
         self._uids = itertools.count(1)
@@ -146,6 +150,11 @@ class FakeCluster:
     def job_log(self, namespace: str, lines: int) -> str:
         self._expect_reachable()
         return "\n".join(self.logs.get(namespace, "").splitlines()[-lines:])
+
+    def workload(self, namespace: str) -> Workload:
+        self._expect_reachable()
+        self.workloads_read[namespace] += 1
+        return self.workloads.get(namespace, Workload())
 
     def _owned(self, kind: Kind, found: Application | Namespace) -> OwnedObject:
         mark = self._marks.get((kind, found.name))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from previews.domain.preview import HeadSha, PullRequest
+from previews.domain.preview import CIRun, HeadSha, PullRequest
 from previews.domain.record import CommitStatus
 from previews.errors import StalledError, TransientError
 from tests.fakes.forge_world import OWN_LOGIN, ForgeWorld, RefusedError
@@ -106,6 +106,15 @@ class FakeForge(ForgeWorld):
             for path, blob in files.items()
             if path.split("/")[:-1][: len(below)] == below
         }
+
+    def find_run(self, repository: str, head_sha: HeadSha) -> CIRun | None:
+        self._called(f"find_run {repository} {head_sha}")
+        runs = _asking(lambda: self.runs(repository, head_sha))
+        for states in ({"failed"}, {"queued", "running"}):
+            for run in runs:
+                if run.state in states:
+                    return run
+        return runs[0] if runs else None
 
     def check(self) -> None:
         self._called("check")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from previews.domain.preview import HeadSha, PullRequest, parse_head_sha
+from previews.domain.preview import CIRun, HeadSha, PullRequest, parse_head_sha
 from previews.domain.record import CommitStatus
 
 DESCRIPTION_LENGTH_MAX = 140
@@ -92,6 +92,8 @@ class Repository:
     commits: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """The files of each: Git's blob id by path."""
     statuses: list[tuple[str, CommitStatus]] = field(default_factory=list)
+    runs: list[tuple[str, CIRun]] = field(default_factory=list)
+    """What CI does for commits, the oldest first."""
 
 
 class ForgeWorld:
@@ -246,7 +248,22 @@ class ForgeWorld:
         with self._lock:
             self._repository(repository).visible = False
 
+    def run_ci(self, repository: str, head_sha: str, run: CIRun) -> None:
+        """CI begins something for a commit, or says how it goes on."""
+        with self._lock:
+            self._repository(repository).runs.append((head_sha, run))
+
     # What there is.
+
+    def runs(self, repository: str, head_sha: str) -> list[CIRun]:
+        """How each run of a commit stands, the newest first."""
+        with self._lock:
+            held = self.visible_repository(repository)
+            newest: dict[str, CIRun] = {}
+            for sha, run in reversed(held.runs):
+                if sha == head_sha:
+                    newest.setdefault(run.name, run)
+            return list(newest.values())
 
     def statuses(self, repository: str, head_sha: str) -> list[CommitStatus]:
         """All of a commit, the oldest first."""

@@ -1,9 +1,11 @@
 """Public URLs in memory."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from previews.domain.preview import ProbeResult
+from previews.domain.probing import ProbePolicy
 
 ANSWERS = ProbeResult(answered=True, detail="200 OK")
 NOTHING_THERE = ProbeResult(answered=False, detail="404 Not Found")
@@ -17,10 +19,26 @@ class FakeProber:
         default = ANSWERS if answers else NOTHING_THERE
         self._results: defaultdict[str, ProbeResult] = defaultdict(lambda: default)
 
-    def probe(self, url: str) -> ProbeResult:
+    def probe(
+        self,
+        url: str,
+        policy: ProbePolicy,  # noqa: ARG002 - what answers was decided
+        *,
+        on_request: Callable[[str], None] = lambda _: None,
+    ) -> ProbeResult:
+        host = urlsplit(url).hostname or ""
+        on_request(host)
         self.asked.append(url)
-        return self._results[urlsplit(url).hostname or ""]
+        return self._results[host]
 
-    def says(self, host: str, detail: str, *, answered: bool = False) -> None:
+    def says(
+        self,
+        host: str,
+        detail: str,
+        *,
+        answered: bool = False,
+        reason: str = "URLDoesNotAnswer",
+        head_sha: str = "",
+    ) -> None:
         """What this host answers from now on."""
-        self._results[host] = ProbeResult(answered=answered, detail=detail)
+        self._results[host] = ProbeResult(answered, detail, reason, head_sha)

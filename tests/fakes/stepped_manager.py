@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from previews.domain.inventory import Sweep
-from previews.domain.preview import PreviewKey
+from previews.domain.preview import HeadSha, PreviewKey
 from previews.domain.record import Delivery, PreviewRecord
 from previews.reconcile.effects import Effect, Witness
 from previews.reconcile.loop import Loop, Options, World
@@ -54,6 +54,7 @@ class SteppedManager:
         self.loop.servers.look()
         self.loop.storage.look()
         self.loop.warm_pool.fill()
+        self.loop.parcels.look()
         self.loop.resync.resync(everything=False)
 
     def deliver(self, delivery: Delivery, keys: Sequence[PreviewKey]) -> None:
@@ -67,6 +68,10 @@ class SteppedManager:
     def act(self, action: str, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - those of each action
         """What somebody asks for: a method of Actions."""
         return getattr(self.loop.actions, action)(*arguments, **named)
+
+    def name_image(self, project: str, head_sha: HeadSha, **named: str) -> list[PreviewKey]:
+        """What CI says of a commit's image: its tag, its digest, or both."""
+        return self.loop.images.name(project, head_sha, **named)
 
     def collect(self) -> Sweep:
         """What happens every five minutes."""

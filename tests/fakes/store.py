@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from previews.domain.images import NamedImage
 from previews.domain.lifetime import Wishes
-from previews.domain.preview import PreviewKey
+from previews.domain.preview import HeadSha, PreviewKey
 from previews.domain.record import HISTORY_KEPT, Delivery, HistoryEntry, PreviewRecord
 from previews.errors import TransientError
 
@@ -20,6 +21,7 @@ class InMemoryStore:
         self._records: dict[PreviewKey, PreviewRecord] = {}
         self._wishes: dict[PreviewKey, Wishes] = {}
         self._history: dict[PreviewKey, list[HistoryEntry]] = {}
+        self._named_images: dict[tuple[str, HeadSha], NamedImage] = {}
         self._published: dict[tuple[str, int], dict[str, str]] = {}
         self._lock = threading.Lock()
 
@@ -98,6 +100,17 @@ class InMemoryStore:
             record = self._records.get(key)
             if record is not None and record.fetch_mark == seen:
                 self._put(replace(record, fetch_mark=0))
+
+    def name_image(self, named: NamedImage) -> None:
+        with self._turn():
+            place = (named.project, named.head_sha)
+            if self._named_images.get(place) != named:
+                self._named_images[place] = named
+                self.writes += 1
+
+    def named_image(self, project: str, head_sha: HeadSha) -> NamedImage | None:
+        with self._turn():
+            return self._named_images.get((project, head_sha))
 
     def published(self, repository: str, number: int) -> Mapping[str, str]:
         with self._turn():

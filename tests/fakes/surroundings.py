@@ -27,8 +27,10 @@ from tests.fakes.cluster import FakeCluster
 from tests.fakes.databases import FakeDatabaseServer
 from tests.fakes.forge import FakeForge
 from tests.fakes.gitops import FakeGitOpsRepository
+from tests.fakes.host_records import FakeHostRecords
 from tests.fakes.prober import FakeProber
 from tests.fakes.registry import FakeRegistry
+from tests.fakes.secret_source import FakeSecretSource
 from tests.fakes.secrets import FakeSecrets
 from tests.fakes.traffic import FakeTraffic
 
@@ -107,7 +109,11 @@ class Surroundings(ABC):
         self.databases = FakeDatabaseServer()
         self.databases.put_template(TEMPLATE, BEGIN)
         self.secrets = FakeSecrets()
+        self.secret_source = FakeSecretSource()
+        self.host_records = FakeHostRecords()
         self.pools: tuple[Pool, ...] = ()
+        self.names_hosts = False
+        """Whether each host has a record of its own."""
         self.traffic: FakeTraffic | None = None
         """As configured, like what follows."""
         self.caps = Caps()
@@ -137,6 +143,8 @@ class Surroundings(ABC):
             traffic=self.traffic,
             databases={SERVER: self.databases},
             deliveries=dict.fromkeys(SecretKind, self.secrets),
+            secret_source=self.secret_source,
+            host_records=self.host_records if self.names_hosts else None,
         )
 
     def renderer(self) -> ManifestRenderer:

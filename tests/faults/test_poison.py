@@ -1,13 +1,22 @@
 """One pull request of each poisonous kind among fifty healthy ones: these go live as ever, those say why."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
 from structlog.testing import capture_logs
 
 from previews.domain.ports import Registry, Renderer, Store
-from previews.domain.preview import Grant, Image, Manifests, Mode, Phase, PreviewKey, PullRequest
+from previews.domain.preview import (
+    Grant,
+    Image,
+    Manifests,
+    Mode,
+    Parcel,
+    Phase,
+    PreviewKey,
+    PullRequest,
+)
 from previews.errors import StalledError, TransientError
 from previews.reconcile.loop import World
 from tests.fakes.forge import REFUSED
@@ -37,6 +46,8 @@ class PoisonedRenderer:
         redeployed_at: str = "",
         annotations: Mapping[str, str] | None = None,
         grant: Grant | None = None,
+        image: Image | None = None,
+        parcels: Sequence[Parcel] = (),
     ) -> Manifests:
         if key.number in self._poisoned:
             raise KeyError("rendering")
@@ -47,6 +58,8 @@ class PoisonedRenderer:
             redeployed_at=redeployed_at,
             annotations=annotations,
             grant=grant,
+            image=image,
+            parcels=parcels,
         )
 
     def read_annotations(self, namespace_file: str) -> Mapping[str, str]:
@@ -63,11 +76,11 @@ class PickyRegistry:
         self._registry = registry
         self._errors = errors
 
-    def find_image(self, repository: str, tag: str) -> Image | None:
+    def find_image(self, repository: str, tag: str, platform: str = "") -> Image | None:
         error = self._errors.get(int(tag.split("-")[1]))
         if error is not None:
             raise error
-        return self._registry.find_image(repository, tag)
+        return self._registry.find_image(repository, tag, platform)
 
 
 class PoisonedTown(Town):
@@ -236,8 +249,8 @@ def its_status_is_refused(town: PoisonedTown) -> int:
 KINDS = (
     Kind(argo_cd_refuses_its_manifests, Phase.DEGRADED, "ClusterRole evil"),
     Kind(rendering_raises, Phase.PROVISIONING, "KeyError('rendering')"),
-    Kind(the_registry_refuses, Phase.PROVISIONING, "not for us to see"),
-    Kind(the_registry_cannot_tell, Phase.PROVISIONING, "the registry says 500"),
+    Kind(the_registry_refuses, Phase.WAITING_FOR_IMAGE, "not for us to see"),
+    Kind(the_registry_cannot_tell, Phase.WAITING_FOR_IMAGE, "the registry says 500"),
     Kind(the_namespace_is_somebody_elses, Phase.BLOCKED, "exists already"),
     Kind(the_application_is_somebody_elses, Phase.BLOCKED, "exists already"),
     Kind(the_forge_knows_no_such_pull_request, None, "the forge knows no pull request"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 from zlib import crc32
 
+from previews.domain.preview import CIRun
 from previews.domain.record import CommitStatus
 from tests.fakes.forge_world import Comment, Repository, WorldPullRequest
 from tests.github.description import Json
@@ -156,6 +157,64 @@ class Renderer:
             "updated_at": at(moment),
             "creator": self.user(creator),
         }
+
+    def workflow_run(self, run: CIRun, held: Repository, head_sha: str) -> dict[str, Json]:
+        run_id = user_id(f"{held.name}{head_sha}{run.name}")
+        url = f"{self._api_url}/repos/{held.name}/actions/runs/{run_id}"
+        parts = ("jobs", "logs", "cancel", "rerun", "artifacts", "check_suite", "workflow")
+        repository = self.repository(held.name, held.id)
+        return (
+            self._progress(run)
+            | {f"{part}_url": f"{url}/{part}" for part in parts}
+            | {
+                "id": run_id,
+                "node_id": node_id("WorkflowRun", run_id),
+                "name": run.name,
+                "display_title": "A change",
+                "path": ".github/workflows/build.yml",
+                "workflow_id": user_id(run.name),
+                "run_number": 1,
+                "event": "pull_request",
+                "head_branch": "feature",
+                "head_sha": head_sha,
+                "head_commit": None,
+                "head_repository": repository,
+                "repository": repository,
+                "url": url,
+                "html_url": run.url,
+                "created_at": "2019-05-15T15:19:25Z",
+                "updated_at": "2019-05-15T15:20:25Z",
+                "pull_requests": [],
+            }
+        )
+
+    def check_run(self, run: CIRun, held: Repository, head_sha: str) -> dict[str, Json]:
+        run_id = user_id(f"{held.name}{head_sha}{run.name}")
+        url = f"{self._api_url}/repos/{held.name}/check-runs/{run_id}"
+        output = dict.fromkeys(("title", "summary", "text"))
+        ended = "2019-05-15T15:20:25Z" if self._progress(run)["conclusion"] else None
+        return self._progress(run) | {
+            "id": run_id,
+            "node_id": node_id("CheckRun", run_id),
+            "head_sha": head_sha,
+            "external_id": "",
+            "name": run.name,
+            "url": url,
+            "html_url": run.url,
+            "details_url": run.url,
+            "started_at": "2019-05-15T15:19:25Z",
+            "completed_at": ended,
+            "output": output | {"annotations_count": 0, "annotations_url": f"{url}/annotations"},
+            "check_suite": {"id": 5},
+            "app": None,
+            "pull_requests": [],
+        }
+
+    def _progress(self, run: CIRun) -> dict[str, Json]:
+        conclusions = {"succeeded": "success", "failed": "failure", "cancelled": "cancelled"}
+        conclusion = conclusions.get(run.state)
+        under_way = "queued" if run.state == "queued" else "in_progress"
+        return {"status": "completed" if conclusion else under_way, "conclusion": conclusion}
 
     def _from_example(
         self, example: Json, *, owner: str, repository: str = "", number: int = 0

@@ -73,6 +73,8 @@ class StandInGitHub(ForgeWorld):
         self._server = Server(self._resolve, self._respond)
         self._render = Renderer(self.url)
         self._hooks: list[Hook] = []
+        self.ci_is_elsewhere = False
+        """Whether what runs for commits are checks of another service rather than GitHub's own workflows."""
         self.deliveries: list[SentDelivery] = []
         """Every attempt to deliver a webhook, in order."""
 
@@ -188,6 +190,8 @@ class StandInGitHub(ForgeWorld):
         routes: dict[tuple[str, str], Callable[[Asked, Mapping[str, str]], Answer]] = {
             ("GET", "/user"): self._get_user,
             ("GET", "/repos/{owner}/{repo}"): self._get_repository,
+            ("GET", "/repos/{owner}/{repo}/actions/runs"): self._list_workflow_runs,
+            ("GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs"): self._list_check_runs,
             ("GET", "/repos/{owner}/{repo}/git/trees/{tree_sha}"): self._get_tree,
             ("GET", "/repos/{owner}/{repo}/pulls"): self._list_pulls,
             ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}"): self._get_pull,
@@ -241,6 +245,21 @@ class StandInGitHub(ForgeWorld):
         ]
         url = f"{self.url}/repos/git/trees/{found.id}"
         return Answer(200, {"sha": found.id, "url": url, "tree": entries, "truncated": False})
+
+    def _list_workflow_runs(self, asked: Asked, in_path: Mapping[str, str]) -> Answer:
+        repository = self._named(in_path)
+        (head_sha,) = asked.query["head_sha"]
+        found = [] if self.ci_is_elsewhere else self.runs(repository.name, head_sha)
+        rendered = [self._render.workflow_run(each, repository, head_sha) for each in found]
+        return Answer(200, {"total_count": len(rendered), "workflow_runs": rendered})
+
+    def _list_check_runs(self, _: Asked, in_path: Mapping[str, str]) -> Answer:
+        repository, head_sha = self._named(in_path), in_path["ref"]
+        if head_sha not in repository.commits:
+            raise RefusedError(422, f"No commit found for SHA: {head_sha}")
+        found = self.runs(repository.name, head_sha) if self.ci_is_elsewhere else []
+        rendered = [self._render.check_run(each, repository, head_sha) for each in found]
+        return Answer(200, {"total_count": len(rendered), "check_runs": rendered})
 
     def _list_pulls(self, asked: Asked, in_path: Mapping[str, str]) -> Answer:
         repository = self._named(in_path)

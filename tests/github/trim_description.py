@@ -16,6 +16,8 @@ HERE = Path(__file__).parent
 OPERATIONS = (
     ("/user", "get"),
     ("/repos/{owner}/{repo}", "get"),
+    ("/repos/{owner}/{repo}/actions/runs", "get"),
+    ("/repos/{owner}/{repo}/commits/{ref}/check-runs", "get"),
     ("/repos/{owner}/{repo}/git/trees/{tree_sha}", "get"),
     ("/repos/{owner}/{repo}/pulls", "get"),
     ("/repos/{owner}/{repo}/pulls/{pull_number}", "get"),

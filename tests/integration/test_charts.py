@@ -29,6 +29,8 @@ from tests.rendered import (
     run_helm,
 )
 
+IMAGE_DIGEST = "sha256:" + "0f" * 32
+
 
 @pytest.fixture(scope="session")
 def helm() -> str:
@@ -54,6 +56,23 @@ def test_helm_finds_nothing_wrong(helm: str, chart: Path, values: Mapping[str, o
 
 
 # preview-app
+
+
+@pytest.mark.parametrize(
+    ("given", "image"),
+    [
+        ({"tag": "t", "digest": ""}, "registry.example/shop:t"),
+        ({"tag": "t", "digest": IMAGE_DIGEST}, f"registry.example/shop:t@{IMAGE_DIGEST}"),
+        ({"tag": "", "digest": IMAGE_DIGEST}, f"registry.example/shop@{IMAGE_DIGEST}"),
+    ],
+)
+def test_an_image_is_pulled_by_its_digest_where_it_is_known(
+    helm: str, given: Mapping[str, str], image: str
+) -> None:
+    values = {**APP_VALUES, "image": {"repository": "registry.example/shop", **given}}
+    found = by_kind(render(helm, PREVIEW_APP, values))
+    pod = found["Deployment"]["spec"]["template"]["spec"]
+    assert [container["image"] for container in pod["containers"]] == [image]
 
 
 def test_an_application_gets_a_deployment_a_service_and_an_ingress(helm: str) -> None:
@@ -323,9 +342,24 @@ def test_the_manager_may_read_ask_and_delete_and_nothing_else(helm: str) -> None
 
 
 def test_an_administrator_may_keep_all_logs_from_the_manager(helm: str) -> None:
-    values = {**MANAGER_VALUES, "migrations": {"readLogs": False}}
-    rules = by_kind(render(helm, PREVIEWS, values))["ClusterRole"]["rules"]
-    assert not any(resource.startswith("pods") for rule in rules for resource in rule["resources"])
+    neither = {"migrations": {"readLogs": False}, "diagnosis": {"enabled": False}}
+    rules = by_kind(render(helm, PREVIEWS, {**MANAGER_VALUES, **neither}))["ClusterRole"]["rules"]
+    assert not {"pods", "pods/log", "events"} & {
+        name for rule in rules for name in rule["resources"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "with_events"),
+    [({"migrations": {"readLogs": False}}, True), ({"diagnosis": {"enabled": False}}, False)],
+)
+def test_the_right_to_read_logs_serves_migrations_and_diagnosis(
+    helm: str, values: Mapping[str, object], *, with_events: bool
+) -> None:
+    rules = by_kind(render(helm, PREVIEWS, {**MANAGER_VALUES, **values}))["ClusterRole"]["rules"]
+    named = [name for rule in rules for name in rule["resources"]]
+    assert named.count("pods") == named.count("pods/log") == 1
+    assert ("events" in named) is with_events
 
 
 def test_a_policy_stands_before_whatever_the_manager_deletes(helm: str) -> None:

@@ -194,6 +194,15 @@ def test_one_preview_is_shown_with_its_expiry_its_pin_its_receipt_and_its_histor
     assert document["history"][0]["actor"] == "ada"
 
 
+def test_one_that_does_not_work_is_shown_with_what_to_do(manager: Manager) -> None:
+    broken = replace(LIVE, phase=Phase.DEGRADED, reason="OutOfMemory", message="app was killed")
+    manager.store.save(broken)
+    shown = manager.says("show", "shop#42")
+    assert "OutOfMemory: app was killed" in shown
+    assert "what to do" in shown
+    assert "Raise its memory limit in the project's values" in shown
+
+
 def test_what_is_asked_for_is_kept_with_the_name_of_who_asks(manager: Manager) -> None:
     manager.store.save(LIVE)
 

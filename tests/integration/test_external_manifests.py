@@ -1,8 +1,6 @@
 """ExternalSecrets against the controller's own kinds, and the command that keeps the store, by real programs."""
 
 import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,10 +25,9 @@ from previews.domain import labels
 from previews.domain.database import Secret
 from previews.domain.preview import PreviewKey
 from previews.errors import StalledError, TransientError
-from tests.cluster.builds import SOURCES
-from tests.cluster.go_builds import go_environment
 from tests.fakes.kubernetes_objects import KubernetesObjects, kubeconfig_for
 from tests.integration.scripted_http import ScriptedServer
+from tests.kinds import forbid_unknown, module_folder, schemas_in, with_defaults
 
 SHOP_42 = PreviewKey("shop", 42)
 NAMESPACE, NAME = "preview-shop-pr-42", "database"
@@ -75,63 +72,10 @@ def store(put_command: tuple[str, ...] = QUIET, **other: Any) -> SecretStore:  #
 @pytest.fixture(scope="session")
 def schema() -> dict[str, Any]:
     """Of the kind in the version that the Go module here pins."""
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("there is no Go to fetch external-secrets' kinds with")
     module = "github.com/external-secrets/external-secrets"
-    ended = subprocess.run(
-        [go, "mod", "download", "-json", module],
-        cwd=SOURCES / "go" / "external-secrets",
-        env=go_environment(cgo=False),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=110,
-    )
-    if ended.returncode:
-        pytest.skip(f"external-secrets' kinds cannot be had: {ended.stderr.strip()[-200:]}")
-    folder = Path(json.loads(ended.stdout)["Dir"])
+    folder = module_folder("external-secrets", module)
     file = folder / "config/crds/bases/external-secrets.io_externalsecrets.yaml"
-    versions = yaml.safe_load(file.read_text())["spec"]["versions"]
-    served = next(each for each in versions if each["name"] == "v1")
-    assert served["served"]
-    found: dict[str, Any] = served["schema"]["openAPIV3Schema"]
-    return found
-
-
-def with_defaults(value: Any, schema: dict[str, Any]) -> Any:  # noqa: ANN401
-    """As the API server keeps it."""
-    if isinstance(value, dict):
-        properties = schema.get("properties", {})
-        added = {
-            name: each["default"]
-            for name, each in properties.items()
-            if "default" in each and name not in value
-        }
-        return {
-            name: with_defaults(item, properties.get(name, {}))
-            for name, item in {**value, **added}.items()
-        }
-    if isinstance(value, list):
-        return [with_defaults(item, schema.get("items", {})) for item in value]
-    return value
-
-
-def forbid_unknown(schema: Any) -> Any:  # noqa: ANN401
-    """What the API server would drop in silence is an error here."""
-    if isinstance(schema, list):
-        return [forbid_unknown(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    closed = {name: forbid_unknown(each) for name, each in schema.items()}
-    is_open = closed.get("x-kubernetes-preserve-unknown-fields")
-    if (
-        isinstance(closed.get("properties"), dict)
-        and closed.get("type") == "object"
-        and not is_open
-    ):
-        closed.setdefault("additionalProperties", False)
-    return closed
+    return schemas_in(file)["external-secrets.io/v1", "ExternalSecret"]
 
 
 def test_the_manifest_is_valid_by_the_kind_s_own_schema(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from previews.adapters.forges.github import PER_PAGE, GitHubForge
+from previews.domain.preview import CIRun
 from previews.domain.record import CommitStatus, StatusState
 from previews.errors import PreviewsError, TransientError
 from tests.github.server import (
@@ -348,3 +349,15 @@ def test_nobody_at_the_address_is_an_error(token_file: Path) -> None:
         forge.list_open_pull_requests(SHOP)
 
     assert caught.value.reason == "ForgeUnreachable"
+
+
+def test_ci_that_is_no_workflow_of_github_is_found_as_a_check(
+    github: StandInGitHub, forge: GitHubForge
+) -> None:
+    number = github.open_pull_request("acme/shop")
+    head_sha = github.pull_request("acme/shop", number).head_sha
+    run = CIRun("elsewhere/build", "queued", "https://ci.example/7")
+    github.run_ci("acme/shop", head_sha, run)
+    github.ci_is_elsewhere = True
+
+    assert forge.find_run("acme/shop", head_sha) == run

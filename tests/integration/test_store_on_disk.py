@@ -30,10 +30,10 @@ from previews.domain.preview import (
     Manifests,
     Phase,
     PreviewKey,
-    ProbeResult,
     PullRequest,
     Stage,
 )
+from previews.domain.probing import ProbeVerdict
 from previews.domain.record import Delivery, HistoryEntry, PreviewRecord, Removal, Verdict
 from previews.errors import PreviewsError, StalledError, TransientError
 from tests.fakes.clock import ManualClock
@@ -445,7 +445,7 @@ def test_what_the_first_version_stored_is_read_and_gets_its_times(tmp_path: Path
                 ),
                 manifests_since=decided_at,
                 probed_digest="d1",
-                probe_result=ProbeResult(answered=True, detail="200 OK"),
+                probe=ProbeVerdict(answered=True, detail="200 OK"),
                 phase=Phase.LIVE,
                 reason="Live",
                 message="so",

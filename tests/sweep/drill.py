@@ -1,7 +1,7 @@
 """Takes one pull request after another through its life on the real cluster, a strike at a time."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +17,9 @@ from tests.sweep.oracles import Kind
 from tests.sweep.places import AFTERWARDS, OPENINGS, Costs, RealPlan
 from tests.sweep.plans import Strike
 from tests.sweep.struck_manager import Order
+from tests.world.database import TEMPLATE
 from tests.world.pull_request import Page, PullRequest
+from tests.world.visitor import SEE_OTHER
 from tests.world.waiting import NotSeenError, wait_until
 from tests.world.world import World
 
@@ -31,6 +33,8 @@ NOWHERE = "0" * 40
 """A revision that no repository has."""
 LONG_AGO = RECEIPTS_KEPT + timedelta(days=1)
 ACTOR = "the sweep"
+IN_TEMPLATE = ["Two tea towels", "A blue mug"]
+"""What tests/demo/template.sql puts into every new database, the newest first."""
 
 
 class Drill:
@@ -53,12 +57,14 @@ class Drill:
             "push": self._push,
             "close": self._close,
             "reopen": self._reopen,
+            "name": self._name,
             "sleep": self._sleep,
+            "reset": self._reset,
             "close_at_work": self._close_at_work,
             "collect": self._collect,
             "forget": self._forget,
         }
-        self._configure_collecting()
+        self._configure()
         self._manager.start()
         self._be_quiet()
 
@@ -144,6 +150,20 @@ class Drill:
         self._survive(plan)
         self._be_live()
 
+    def _name(self, plan: RealPlan | None) -> None:
+        """Push, and have CI say what its image is called."""
+        pull_request = self._now()
+        pull_request.push(Page(f"Named {self._count}", "Once more."), image=False)
+        pull_request.borrow_image()
+        said = {
+            "project": pull_request.key.project,
+            "head_sha": pull_request.head_sha,
+            "tag": pull_request.tag,
+        }
+        self._give(plan)
+        self._insist(plan, "images", said)
+        self._be_live()
+
     def _close(self, plan: RealPlan | None) -> None:
         pull_request = self._now()
         self._give(plan)
@@ -188,6 +208,26 @@ class Drill:
         pull_request.wait_until_phase("Asleep")
         self._be_quiet()
         self._ask(f"{path}/wake")
+        self._be_live()
+
+    def _reset(self, plan: RealPlan | None) -> None:
+        """What somebody ordered is gone afterwards, and the application gets in with its new password."""
+        pull_request = self._now()
+        ordered = f"Order {self._count}"
+        wait_until(
+            "the order is taken",
+            lambda: pull_request.order(ordered).status == SEE_OTHER,
+            explain=pull_request.explain,
+        )
+        self._give(plan)
+        self._insist(
+            plan, f"previews/{pull_request.key.project}/{pull_request.number}/reset-database"
+        )
+        wait_until(
+            "the database is as its template is",
+            lambda: pull_request.orders() == IN_TEMPLATE,
+            explain=pull_request.explain,
+        )
         self._be_live()
 
     def _close_at_work(self, plan: RealPlan | None) -> None:
@@ -256,32 +296,43 @@ class Drill:
         with suppress(AssertionError):
             self._manager.start(until_ready=False)
 
-    def _insist(self, plan: RealPlan | None, path: str) -> None:
+    def _insist(
+        self, plan: RealPlan | None, path: str, said: Mapping[str, object] | None = None
+    ) -> None:
         """Ask for something as people do: once more, if there was no answer."""
+        said = {"actor": ACTOR} if said is None else said
         try:
-            self._ask(path)
+            self._post(path, said)
         except HTTPError:
             if plan is None:
                 raise
             self._survive(plan)
-            self._ask(path)
+            self._post(path, said)
         else:
             self._survive(plan)
 
     def _ask(self, path: str, **said: object) -> None:
         """One request to the API. Raises HTTPError unless it is taken."""
+        self._post(path, {"actor": ACTOR, **said})
+
+    def _post(self, path: str, said: Mapping[str, object]) -> None:
         httpx2.post(
             f"{self._manager.url}/api/v1/{path}",
-            json={"actor": ACTOR, **said},
+            json=said,
             headers={"authorization": f"Bearer {self._manager.api_token}"},
             trust_env=False,
             timeout=30,
         ).raise_for_status()
 
-    def _configure_collecting(self) -> None:
-        """What is left behind is removed as soon as two sweeps have seen it, and by no sweep that nobody asked for."""
+    def _configure(self) -> None:
+        """A clone stands ready. What is left behind is removed as soon as two sweeps have seen it, and by no sweep that
+        nobody asked for.
+        """
         known = json.loads((self._manager.directory / "previews.yaml").read_text())
-        self._manager.configure({**known, "collect": {"grace": "0s", "interval": "12h"}})
+        [server] = known["databases"]
+        warm = {**server, "templates": [{"name": TEMPLATE, "warm": 1}]}
+        collecting = {"grace": "0s", "interval": "12h"}
+        self._manager.configure({**known, "collect": collecting, "databases": [warm]})
 
     def _give(self, plan: RealPlan | None) -> None:
         if plan is not None:

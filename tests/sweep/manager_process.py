@@ -6,17 +6,20 @@ It does what it is told, one call after another, and dies by its own hand when t
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import structlog
 
 from previews.adapters.store import SQLStore
 from previews.domain.database import SecretKind
 from previews.domain.ports import Clock
+from previews.domain.preview import ProbeResult
+from previews.domain.probing import ProbePolicy
 from previews.reconcile.effects import Effect
 from tests.fakes.stepped_manager import SteppedManager
 from tests.fakes.surroundings import SERVER, Surroundings
@@ -40,6 +43,20 @@ class ObedientWitness:
             _die()
 
 
+class _Prober:
+    """Counts its requests on this side: a function does not travel."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    def probe(
+        self, url: str, policy: ProbePolicy, *, on_request: Callable[[str], None] = lambda _: None
+    ) -> ProbeResult:
+        on_request(urlsplit(url).hostname or "")
+        result: ProbeResult = self._remote.probe(url, policy)
+        return result
+
+
 def run_manager(connection: socket.socket, surroundings: Surroundings, store_file: Path) -> None:
     """Serve the harness until it lets go. The surroundings are a copy: only what they are configured with is used."""
     targets: dict[str, object] = {}
@@ -49,10 +66,13 @@ def run_manager(connection: socket.socket, surroundings: Surroundings, store_fil
     store = open_store(store_file, surroundings.clock)
     here = surroundings.world(store)
     remotes = {name: Remote(peer, name) for name in remote_systems(surroundings)}
+    records = remotes.pop("host_records")
     world = replace(
         here,
+        host_records=records if surroundings.names_hosts else None,
         databases={SERVER: remotes.pop("databases")},
         deliveries=dict.fromkeys(SecretKind, remotes.pop("secrets")),
+        prober=_Prober(remotes.pop("prober")),
         **remotes,
     )
     manager = SteppedManager(
@@ -72,7 +92,17 @@ def remote_systems(surroundings: Surroundings) -> Mapping[str, object]:
     """The outside systems that stay where they are, by name."""
     return {
         name: getattr(surroundings, name)
-        for name in ("forge", "gitops", "cluster", "registry", "prober", "databases", "secrets")
+        for name in (
+            "forge",
+            "gitops",
+            "cluster",
+            "registry",
+            "prober",
+            "databases",
+            "secrets",
+            "secret_source",
+            "host_records",
+        )
     }
 
 

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from previews.domain.observation import DATABASE_FILE
+from previews.domain.observation import DATABASE_FILE, SECRETS_FILE
 from previews.domain.preview import Phase
 from previews.domain.record import PreviewRecord
+from previews.domain.secret_set import manifest_of, parts_of
 from previews.reconcile.effects import Effect
 from tests.sweep.struck_town import StruckTown
 
@@ -90,8 +91,8 @@ def outcome_of(town: StruckTown) -> Outcome:
     names_for_ids = _names_for_ids(town, records)
     files = {path: _without_ids(text, names_for_ids) for path, text in town.gitops.files.items()}
     return Outcome(
-        things={**files, **objects, **_of_databases(town)},
-        flaws=list(_flaws(town, records)),
+        things={**files, **objects, **_of_databases(town), **_of_zone(town)},
+        flaws=[*_flaws(town, records), *_flaws_of_secrets(town, records)],
         phases={str(r.key): r.phase for r in records if r.phase is not Phase.REMOVED},
         said=dict(_said(town)),
         created=Counter(cluster.created),
@@ -206,7 +207,7 @@ def _writes(town: StruckTown) -> Counter[str]:
         if call.startswith("set_commit_status "):
             _, repository, head_sha, _, state = call.split()
             said[f"{state} statuses on {repository} {head_sha}"] += 1
-    changes = {f"{operation} of databases": count for operation, count in town.changes.items()}
+    changes = {f"times {operation}": count for operation, count in town.changes.items()}
     return said + Counter({"commits": town.gitops.pushes, **changes})
 
 
@@ -224,6 +225,13 @@ def _of_databases(town: StruckTown) -> dict[str, str]:
         (f"Withdrawal of {key} {name}" for key, name in town.secrets.withdrawn), "done"
     )
     return things | roles | pool | withdrawn
+
+
+def _of_zone(town: StruckTown) -> dict[str, str]:
+    """Records and their marks."""
+    zone = town.host_records
+    marks = {f"Mark of {host}": f"{mark}" for host, mark in zone.marks.items()}
+    return {f"Record {host}": value for host, value in zone.values.items()} | marks
 
 
 def _flaws(town: StruckTown, records: Sequence[PreviewRecord]) -> Iterator[str]:
@@ -245,6 +253,22 @@ def _flaws(town: StruckTown, records: Sequence[PreviewRecord]) -> Iterator[str]:
         told = record.manifests.grant if record.manifests else None
         if told is None or (told.incarnation, told.credential) != role:
             yield f"the chart of {record.key} is told of {told}, and the server has {role}"
+
+
+def _flaws_of_secrets(town: StruckTown, records: Sequence[PreviewRecord]) -> Iterator[str]:
+    """Whoever is there finds in its namespace what is in its project's files."""
+    for record in records:
+        project = town.projects.get(record.key.project)
+        if project is None or record.phase not in {Phase.LIVE, Phase.ASLEEP}:
+            continue
+        names = project.names(record.key.number)
+        for part in parts_of(town.gitops.files.get(f"{names.folder}/{SECRETS_FILE}", "")):
+            town.secrets.sync(manifest_of(part))
+        for wanted in project.secrets:
+            content = town.secret_source.read(project.name, wanted)
+            found = town.secrets.data(names.namespace, wanted.name) or {}
+            if not content.data.items() <= found.items():
+                yield f"{record.key} does not find what is in {wanted.name}"
 
 
 def _names_for_ids(town: StruckTown, records: Sequence[PreviewRecord]) -> dict[str, str]:

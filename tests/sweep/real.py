@@ -18,6 +18,7 @@ OPTIONS = WorldOptions(
     hostname="{project}-pr-{number}.preview.localhost",
     # Soon enough for what a strike made the door miss.
     resync="5s",
+    databases=True,
 )
 UNDISTURBED_ROUNDS = 2
 

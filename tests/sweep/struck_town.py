@@ -21,8 +21,8 @@ from tests.sweep.peer import GoneError, Peer
 from tests.sweep.plans import Plan, Strike
 
 SETTLE_SECONDS = 60.0
-CHANGES = ("create", "drop", "set_credential", "note_migrated")
-"""What is done to a preview's database. A pool is filled as often as somebody looks at it."""
+CHANGES = ("create", "drop", "set_credential", "note_migrated", "ensure", "remove")
+"""What is done to a preview's database and its host's record. A pool is filled as often as somebody looks at it."""
 
 
 class KilledError(Exception):
@@ -79,8 +79,9 @@ class StruckTown(Surroundings):
         self._peer: Peer | None = None
         self._pid = 0
         self.changes: Counter[str] = Counter()
-        """Of the database server, by operation."""
+        """Of the database server and the zone, by operation."""
         self.databases.on_operation = self._count
+        self.host_records.on_operation = self._count
         self.start()
 
     def _count(self, when: str, operation: str) -> None:
@@ -120,6 +121,11 @@ class StruckTown(Surroundings):
     def act(self, action: str, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - those of each action
         """A person asks for something, and asks again until there is an answer."""
         return self._ask_again("act", action, *arguments, **named)
+
+    def name_image(self, project_name: str, number: int, **named: str) -> None:
+        """CI says what it called the image of a head, and says it again until there is an answer."""
+        head_sha = self.forge.pull_request(self.projects[project_name].repository, number).head_sha
+        self._ask_again("name_image", project_name, head_sha, **named)
 
     def collect(self) -> None:
         """What happens every five minutes; a sweep that was struck comes again."""

@@ -14,7 +14,7 @@ from tests.sweep.manager_process import open_store
 from tests.sweep.oracles import Kind, Outcome, Problem, judge, outcome_of
 from tests.sweep.plans import Plan, Strike
 from tests.sweep.struck_town import Strikes, StruckTown
-from tests.sweep.workloads import MAY_NEVER_BEGIN, WORKLOADS, Workload
+from tests.sweep.workloads import ABOUT, MAY_NEVER_BEGIN, WORKLOADS, Workload
 
 MEMORY = Path("/dev/shm")
 """A killed process loses nothing that it wrote to a file, so the store need not lie on a slow disk."""
@@ -54,9 +54,14 @@ def warm_up() -> None:
 
 
 def plans_of(workload: Workload, outcome: Outcome) -> list[Plan]:
-    """Every effect that the undisturbed run has, in every way."""
-    name = str(workload.__name__)
-    return [Plan(name, nth, strike) for nth in range(len(outcome.effects)) for strike in Strike]
+    """Every effect of the undisturbed run that the workload is about, in every way."""
+    name, about = str(workload.__name__), ABOUT.get(workload)
+    return [
+        Plan(name, nth, strike)
+        for nth, (effect, _) in enumerate(outcome.effects)
+        if about is None or effect.partition(".")[0] in about
+        for strike in Strike
+    ]
 
 
 def few_plans(outcomes: dict[str, Outcome]) -> list[Plan]:

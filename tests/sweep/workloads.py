@@ -3,12 +3,13 @@
 Nothing here knows of strikes. After the last line of each everything comes to rest, and is looked at.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 from previews.domain.lifetime import LifetimePolicy
 from previews.domain.preview import PreviewKey
+from previews.domain.probing import ProbePolicy
 from previews.domain.project import Helm
 from previews.reconcile.resync import RECEIPTS_KEPT
 from tests.fakes.surroundings import REPOSITORY, project
@@ -16,6 +17,8 @@ from tests.sweep.database_workloads import (
     DATABASE_WORKLOADS,
     close_while_a_database_is_made,
 )
+from tests.sweep.record_workloads import RECORD_WORKLOADS, close_while_it_is_named
+from tests.sweep.secret_workloads import SECRET_WORKLOADS
 from tests.sweep.struck_town import StruckTown
 
 Workload = Callable[[StruckTown], None]
@@ -100,6 +103,20 @@ def every_webhook_lost(town: StruckTown) -> None:
     town.resync()
 
 
+def name_an_image(town: StruckTown) -> None:
+    number = town.open(image=False)
+    town.settle(0)
+    town.registry.push("registry.example/shop", "build-7")
+    town.name_image("shop", number, tag="build-7")
+
+
+def name_another_image(town: StruckTown) -> None:
+    number = town.open()
+    town.come_to_rest()
+    town.registry.push("registry.example/shop", "build-8")
+    town.name_image("shop", number, tag="build-8")
+
+
 def expire(town: StruckTown) -> None:
     town.restart_with(LIVES_AN_HOUR)
     town.open()
@@ -170,7 +187,9 @@ def change_the_configuration(town: StruckTown) -> None:
     town.open()
     town.open()
     town.come_to_rest()
-    town.restart_with(replace(project("shop"), probe_path="/healthz", helm=OTHER_CHART))
+    town.restart_with(
+        replace(project("shop"), probe=ProbePolicy(path="/healthz"), helm=OTHER_CHART)
+    )
 
 
 def drain(town: StruckTown) -> None:
@@ -215,6 +234,8 @@ WORKLOADS: tuple[Workload, ...] = (
     end_a_retrying_sync,
     two_of_a_shard,
     every_webhook_lost,
+    name_an_image,
+    name_another_image,
     expire,
     expire_and_come_back,
     extend_while_expiring,
@@ -229,9 +250,17 @@ WORKLOADS: tuple[Workload, ...] = (
     collect,
     forget,
     *DATABASE_WORKLOADS,
+    *SECRET_WORKLOADS,
+    *RECORD_WORKLOADS,
 )
 
+ABOUT: Mapping[Workload, frozenset[str]] = {
+    **dict.fromkeys(SECRET_WORKLOADS, frozenset({"secret", "git"})),
+    **dict.fromkeys(RECORD_WORKLOADS, frozenset({"dns", "git"})),
+}
+"""The systems whose effects alone are struck: these repeat what others do, where the rest is struck."""
+
 MAY_NEVER_BEGIN: frozenset[Workload] = frozenset(
-    {close_during_deploy, close_while_a_database_is_made}
+    {close_during_deploy, close_while_a_database_is_made, close_while_it_is_named}
 )
 """How much was done and said before its end depends on the moment of the strike: then nothing of it may stay."""

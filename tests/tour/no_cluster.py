@@ -9,6 +9,7 @@ from threading import Event
 
 from previews.domain.inventory import OwnedObject
 from previews.domain.preview import Application, Namespace, PreviewKey
+from previews.domain.workload import Workload
 
 
 class NoCluster:
@@ -50,6 +51,9 @@ class NoCluster:
 
     def delete_object(self, found: OwnedObject) -> bool:  # noqa: ARG002 - the port has it
         return False
+
+    def workload(self, namespace: str) -> Workload:  # noqa: ARG002 - the port has it
+        return Workload()
 
     def job_log(self, namespace: str, lines: int) -> str:  # noqa: ARG002 - the port has it
         return ""

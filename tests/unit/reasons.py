@@ -51,6 +51,8 @@ def _pairs_and_departures(name: str) -> set[str]:
                 found |= {text} - {""}
             case ast.Tuple(elts=[ast.JoinedStr(values=[ast.Constant(value="Health"), _]), _]):
                 found |= {f"Health{health}" for health in ARGO_CD_HEALTH}
+            case ast.Call(func=ast.Name(id="_why"), args=[_, ast.Constant(value=str(text))]):
+                found.add(text)
             case ast.Call(func=ast.Name(id="Departure"), args=[ast.Constant(value=str(text)), *_]):
                 found.add(text)
     return found

@@ -12,6 +12,7 @@ from previews.domain.lifetime import Anchor, Expiry, Facts, Said, Until, Wishes
 from previews.domain.preview import (
     Condition,
     HeadSha,
+    Image,
     Manifests,
     Mode,
     Phase,
@@ -74,6 +75,7 @@ def test_a_preview_is_shown_with_everything_that_is_known_of_it(api: API) -> Non
         "phase": "Live",
         "reason": "Live",
         "message": "200 OK",
+        "remedy": "",
         "conditions": [
             {
                 "type": "Pushed",
@@ -93,11 +95,18 @@ def test_a_preview_is_shown_with_everything_that_is_known_of_it(api: API) -> Non
         "mode": None,
         "asleep": None,
         "queue": None,
+        "image": None,
         "database": None,
         "is_gone": False,
         "removal": None,
         "receipt": None,
     }
+
+
+def test_a_preview_that_does_not_work_is_shown_with_what_to_do(api: API) -> None:
+    api.store.save(replace(LIVE, phase=Phase.DEGRADED, reason="OutOfMemory", message="app"))
+    assert api.get("/shop/42")["remedy"].startswith("Raise its memory limit")
+    assert api.get("")["previews"][0]["remedy"].startswith("Raise its memory limit")
 
 
 def test_the_lifetime_of_a_preview_is_shown_with_what_it_is_counted_from(api: API) -> None:
@@ -198,6 +207,16 @@ def test_the_history_of_a_preview_tells_who_did_what(api: API) -> None:
     }
 
 
+def test_the_image_that_is_deployed_is_shown_with_its_digest(api: API) -> None:
+    image = Image("registry.example/shop:pr-42-aaaaaaa", "sha256:" + "0f" * 32)
+    manifests = Manifests(Stage.WHOLE, "digest", HeadSha("a" * 40), {}, image=image)
+    api.store.save(replace(LIVE, manifests=manifests))
+    assert api.get("/shop/42")["image"] == {"reference": image.reference, "digest": image.digest}
+    undigested = replace(manifests, image=replace(image, digest=""))
+    api.store.save(replace(LIVE, manifests=undigested))
+    assert api.get("/shop/42")["image"] == {"reference": image.reference, "digest": None}
+
+
 def test_what_is_not_known_is_null(api: API) -> None:
     api.store.save(PreviewRecord(key=PreviewKey("forgotten", 7)))
 
@@ -219,6 +238,7 @@ def test_what_is_not_known_is_null(api: API) -> None:
         "mode",
         "asleep",
         "queue",
+        "image",
         "database",
         "removal",
         "receipt",

@@ -236,6 +236,48 @@ def test_a_refused_manifest_is_a_problem_though_all_reads_healthy() -> None:
     )
 
 
+DENIED = (
+    'ingresses.networking.k8s.io "app" is forbidden: ValidatingAdmissionPolicy '
+    "'previews-acme-ingresses' with binding 'previews-acme-ingresses' denied request: "
+    "previews refuses the host shop.example: this preview may use pr-42.preview.example alone."
+)
+UPDATED = (
+    'error when applying patch:\n{"spec":{"rules":[{"host":"shop.example"}]}}\nto:\nResource: '
+    '"networking.k8s.io/v1, Resource=ingresses"\nName: "app"\nfor: "/dev/shm/1270388": '
+    'error when patching "/dev/shm/1270388": '
+)
+
+
+TOLD = (
+    "previews refuses the host shop.example: this preview may use pr-42.preview.example alone. "
+    "(ValidatingAdmissionPolicy previews-acme-ingresses)"
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        (DENIED, TOLD),
+        (f'error when creating "/dev/shm/1270388": {DENIED}', TOLD),
+        (f"{UPDATED}{DENIED}", TOLD),
+        (
+            'error when creating "/dev/shm/17": pods "app" is forbidden: exceeded quota: preview',
+            'pods "app" is forbidden: exceeded quota: preview',
+        ),
+        ('error when "/a": what', 'error when "/a": what'),
+        ("it is not permitted in project", "it is not permitted in project"),
+    ],
+)
+def test_what_kubernetes_refuses_is_told_by_its_reason_and_always_alike(
+    message: str, problem: str
+) -> None:
+    raw = row("pr-2", "pr-2", "OutOfSync", "Healthy", "Running", "pr-1")
+    raw["status"]["operationState"]["syncResult"]["resources"] = [
+        {"kind": "Ingress", "name": "app", "status": "SyncFailed", "message": message}
+    ]
+    assert reduced(raw).problems == (f"Ingress app: {problem}",)
+
+
 def test_a_job_that_failed_while_the_sync_waited_for_it_is_a_problem() -> None:
     raw = row("pr-2", "pr-2", "OutOfSync", "Degraded", "Failed", "pr-1")
     raw["status"]["operationState"]["syncResult"]["resources"] = [

@@ -30,6 +30,7 @@ from previews.domain.record import PreviewRecord, Removal
 from previews.errors import PreviewsError, StalledError, TransientError
 from previews.reconcile.collector import ASKED_MAX, Collector
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.host_records import HostRecordKeeper
 from previews.reconcile.server_watch import ServerWatch
 from tests.decoys import Why, decoys
 from tests.fakes.branch import FakeBranch
@@ -69,6 +70,7 @@ class Yard:
             store=self.store,
             cluster=self.cluster,
             servers=ServerWatch({}, lambda _keys: None),
+            host_records=HostRecordKeeper(None, Effects(self._Witness(self))),
             writer=self.branch,
             effects=Effects(self._Witness(self)),
             clock=self.clock,

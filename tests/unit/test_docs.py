@@ -96,7 +96,7 @@ def examples() -> list[Any]:
 @pytest.mark.parametrize("example", examples())
 def test_a_configuration_that_is_shown_can_be_loaded(tmp_path: Path, example: str) -> None:
     for name in re.findall(re.escape(SECRETS) + r"([\w.-]+)", example):
-        (tmp_path / name).write_text("secret")
+        (tmp_path / name).write_text("a secret that is long enough")
     file = tmp_path / "previews.yaml"
     file.write_text(example.replace(SECRETS, f"{tmp_path}/"))
     assert load_settings(file).projects

@@ -1,6 +1,7 @@
 """Manifests say what was meant, whatever a pull request or a site's template says."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from previews.adapters.manifest_yaml import as_yaml
+from previews.domain import labels
 from previews.domain.preview import HeadSha, Mode, PreviewKey
 from previews.domain.project import Project
 from previews.errors import StalledError
@@ -16,6 +18,7 @@ from tests.unit.rendering import (
     HELM,
     PROJECT,
     PULL_REQUEST,
+    TEMPLATES,
     application,
     helm_parameters,
     namespace_objects,
@@ -84,6 +87,39 @@ def test_the_manifests_carry_their_own_digest_and_commit() -> None:
     assert annotations["previews.dev/head-sha"] == manifests.head_sha == PULL_REQUEST.head_sha
     assert annotations["previews.dev/pull-request"] == PULL_REQUEST.url
     assert len(manifests.digest) == 32
+
+
+def test_the_namespace_says_every_host_that_the_preview_may_claim() -> None:
+    """Admission reads it, so it is there whatever else is said, and nothing else can say it."""
+    shop = dataclasses.replace(PROJECT, services=("api", "admin"))
+    said = {labels.EXPIRES: "2026-11-30T00:00:00Z", labels.HOSTS: "evil.preview.example"}
+    for manifests in (render(project=shop), render(project=shop, annotations=said)):
+        metadata = namespace_objects(manifests)["Namespace"]["metadata"]
+        assert metadata["annotations"][labels.HOSTS] == (
+            "pr-42.preview.example,pr-42-api.preview.example,pr-42-admin.preview.example"
+        )
+
+
+def test_a_template_that_leaves_the_hosts_out_is_refused(tmp_path: Path) -> None:
+    text = (TEMPLATES / "namespace.yaml.j2").read_text()
+    changed = text.replace("{% if annotations %}", "{% if false %}", 1)
+    (tmp_path / "namespace.yaml.j2").write_text(changed)
+    with pytest.raises(StalledError, match=r"annotations"):
+        render(overrides=tmp_path)
+
+
+def test_other_hosts_are_something_else_to_deploy() -> None:
+    shop = dataclasses.replace(PROJECT, services=("api",))
+    assert render(project=shop).digest != render().digest
+
+
+def test_each_service_has_its_host_in_the_parameters() -> None:
+    helm = dataclasses.replace(HELM, parameters={"env.API": "https://{host_my_api}/"})
+    shop = dataclasses.replace(PROJECT, services=("my-api",), helm=helm)
+    given = {each["name"]: each["value"] for each in helm_parameters(render(project=shop))}
+    assert given["ingress.host"] == "pr-42.preview.example"
+    assert given["ingress.hosts.my-api"] == "pr-42-my-api.preview.example"
+    assert given["env.API"] == "https://pr-42-my-api.preview.example/"
 
 
 def test_the_same_input_yields_the_same_bytes() -> None:
@@ -174,7 +210,10 @@ def test_what_is_said_of_the_lifetime_redeploys_nothing() -> None:
 def test_what_is_said_of_the_lifetime_is_read_again_as_it_was(said: dict[str, str]) -> None:
     manifests = render(annotations=said)
     read = renderer_of().read_annotations(manifests.files["namespace.yaml"])
-    assert read == {name: as_stored(words) for name, words in said.items()}
+    assert read == {
+        **{name: as_stored(words) for name, words in said.items()},
+        labels.HOSTS: "pr-42.preview.example",
+    }
     assert namespace_objects(manifests)["Namespace"]["metadata"]["name"] == "preview-shop-pr-42"
 
 

@@ -172,6 +172,24 @@ def test_a_late_preview_says_failure_and_why() -> None:
     assert "no image after 30 min" in status.description
 
 
+def with_reason(reason: str, phase: Phase, *, failed: bool = False) -> str:
+    record = replace(RECORD, phase=phase, reason=reason, message="why", failed=failed)
+    return comment("<!-- m -->", [Subject(record, URL)])
+
+
+def test_a_preview_that_failed_says_what_to_do() -> None:
+    shown = with_reason("OutOfMemory", Phase.DEGRADED)
+    row = next(line for line in shown.splitlines() if line.startswith("| shop |"))
+    assert "why<br>→ Raise its memory limit in the project's values" in row
+    assert "→ Look at CI" in with_reason("NoImage", Phase.WAITING_FOR_IMAGE, failed=True)
+
+
+def test_what_is_waited_for_or_cannot_be_helped_asks_nothing_of_anybody() -> None:
+    assert "→" not in with_reason("NoImage", Phase.WAITING_FOR_IMAGE)
+    assert "→" not in with_reason("Syncing", Phase.DEGRADED)
+    assert "→" not in with_reason("a stranger's", Phase.DEGRADED)
+
+
 def test_on_close_both_say_removed() -> None:
     said = feedback("acme", [subject(Phase.REMOVED)])
     assert said is not None

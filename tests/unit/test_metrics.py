@@ -9,8 +9,11 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from previews.domain.brake import BrakeState
+from previews.domain.certificates import EXPIRY, SERVED, Inspection
+from previews.domain.findings import Finding, Level
 from previews.domain.inventory import Found, Kind, OwnedObject, Sweep, Verdict
 from previews.domain.preview import Phase, PreviewKey
+from previews.domain.probing import RESULTS
 from previews.domain.record import PreviewRecord, Removal
 from previews.errors import TransientError
 from previews.reconcile.effects import Effect
@@ -154,3 +157,30 @@ def test_nobody_reads_them_without_the_token(api: Scraped) -> None:
 def test_without_a_token_there_are_none() -> None:
     api = FakeAPI(with_token=False)
     assert TestClient(api.web).get("/metrics").status_code == 404
+
+
+def test_probes_are_counted_by_what_they_came_to(api: Scraped) -> None:
+    api.probes = {"Answered": 7, "HostNotFound": 1}
+    assert api.scrape()["previews_probes_total"] == {
+        **{(result,): 0 for result in RESULTS},
+        ("Answered",): 7,
+        ("HostNotFound",): 1,
+    }
+
+
+def test_the_certificate_has_an_end_from_the_first_look_on(api: Scraped) -> None:
+    assert not {name for name in api.scrape() if "certificate" in name}
+    late = Finding(check=EXPIRY, level=Level.PROBLEM, message="it is over", remedy="renew it")
+    ended = api.clock.now() - timedelta(seconds=40)
+    api.certificate = Inspection(findings=(late,), expires_at=ended)
+    scraped = api.scrape()
+    assert scraped["previews_certificate_expires_seconds"][()] == -40
+    assert scraped["previews_certificate_problems"][()] == 1
+
+
+def test_a_certificate_that_nobody_saw_has_no_end_and_a_problem(api: Scraped) -> None:
+    lost = Finding(check=SERVED, level=Level.PROBLEM, message="nobody answers", remedy="look")
+    api.certificate = Inspection(findings=(lost,))
+    scraped = api.scrape()
+    assert "previews_certificate_expires_seconds" not in scraped
+    assert scraped["previews_certificate_problems"][()] == 1

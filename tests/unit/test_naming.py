@@ -27,6 +27,7 @@ def test_every_name_is_a_dns_label_of_at_most_63_characters(key: PreviewKey) -> 
         root,
     ):
         assert DNS_1123.fullmatch(name), name
+    assert re.fullmatch(r"[a-z][a-z0-9_]{0,62}", names.database), "PostgreSQL would cut or fold it"
 
 
 @given(KEYS, KEYS)
@@ -38,6 +39,7 @@ def test_two_previews_share_no_name(one: PreviewKey, other: PreviewKey) -> None:
     assert ours.application != theirs.application
     assert ours.namespace != theirs.namespace
     assert ours.folder != theirs.folder
+    assert ours.database != theirs.database
     assert ours.host != theirs.host
 
 
@@ -80,60 +82,6 @@ def test_refuses_project_names_that_would_clash_or_be_cut(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern",
-    [
-        "pr.preview.example",
-        "pr-{number}-{number}.preview.example",
-        "pr-{number}.other.example",
-        "a.pr-{number}.preview.example",
-        "PR-{number}.preview.example",
-        "pr-{number!r}.preview.example",
-        "pr-{title}.preview.example",
-        "{number.real}.preview.example",
-        "x" * 60 + "{number}.preview.example",
-    ],
-)
-def test_refuses_a_hostname_that_is_not_one_label_for_each_number(pattern: str) -> None:
-    with pytest.raises(ValueError, match=r"label|must|only"):
-        naming.check_host_pattern(pattern, project="shop", zone="preview.example")
-
-
-@pytest.mark.parametrize(
-    ("pattern", "other", "meet"),
-    [
-        ("pr-{number}.p.example", "pr-{number}.p.example", True),
-        ("pr-{number}.p.example", "pr-1{number}.p.example", True),
-        ("{number}.p.example", "1{number}.p.example", True),
-        ("{number}-a.p.example", "{number}2-a.p.example", True),
-        ("pr-{number}.p.example", "mr-{number}.p.example", False),
-        ("{project}-{number}.p.example", "{project}-{number}.p.example", False),
-        ("pr-{number}-a.p.example", "pr-{number}-b.p.example", False),
-    ],
-)
-def test_knows_which_hosts_may_meet(pattern: str, other: str, *, meet: bool) -> None:
-    assert naming.hosts_may_meet(pattern, "shop", other, "api") is meet
-    assert naming.hosts_may_meet(other, "api", pattern, "shop") is meet
-
-
-@given(
-    st.sampled_from(
-        ["pr-{number}", "pr-1{number}", "a{number}", "{number}-a", "{number}1", "{project}{number}"]
-    ),
-    st.sampled_from(
-        ["pr-{number}", "pr-1{number}", "a{number}", "{number}-a", "{number}1", "{project}{number}"]
-    ),
-    st.integers(1, 10**4),
-    st.integers(1, 10**4),
-)
-def test_hosts_that_are_said_never_to_meet_never_do(
-    pattern: str, other: str, number: int, other_number: int
-) -> None:
-    one = pattern.format(project="shop", number=number)
-    two = other.format(project="api", number=other_number)
-    assert one != two or naming.hosts_may_meet(pattern, "shop", other, "api")
-
-
-@pytest.mark.parametrize(
     "pattern", ["latest", "pr-{number}", "{short_sha} x", "{host}-{short_sha}", "-{head_sha}"]
 )
 def test_refuses_tags_that_two_commits_would_share(pattern: str) -> None:
@@ -149,3 +97,17 @@ def test_fills_a_pattern_with_the_previews_own_values() -> None:
         host="pr-7.example",
     )
     assert filled == f"shop/7/{'ab' * 20:.7}/{'ab' * 20}/pr-7.example"
+
+
+def test_the_host_of_a_service_stands_for_its_own_name() -> None:
+    filled = naming.fill(
+        "https://{host_my_api}/{host}",
+        key=PreviewKey("shop", 7),
+        head_sha=HeadSha("ab" * 20),
+        host="pr-7.example",
+        service_hosts={"my-api": "pr-7-my-api.example"},
+    )
+    assert filled == "https://pr-7-my-api.example/pr-7.example"
+    naming.check_parameter("https://{host_my_api}", ["my-api"])
+    with pytest.raises(ValueError, match=r"may use .*host_my_api"):
+        naming.check_parameter("https://{host_admin}", ["my-api"])

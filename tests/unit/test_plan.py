@@ -7,7 +7,13 @@ import pytest
 
 from previews.domain.caps import Place
 from previews.domain.lifetime import End, EndCause, Said
-from previews.domain.observation import Deadlines, Observation, Plan
+from previews.domain.observation import (
+    PROBE_AGAIN_SECONDS,
+    SILENT_AGAIN_SECONDS,
+    Deadlines,
+    Observation,
+    Plan,
+)
 from previews.domain.plan import plan
 from previews.domain.preview import (
     Application,
@@ -18,11 +24,11 @@ from previews.domain.preview import (
     Namespace,
     Phase,
     PreviewKey,
-    ProbeResult,
     PullRequest,
     Stage,
     parse_head_sha,
 )
+from previews.domain.probing import ProbeVerdict
 from previews.domain.removal import departure
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -43,7 +49,9 @@ OPEN = PullRequest(
 )
 CLOSED = replace(OPEN, is_open=False)
 IMAGE = Image("registry.example/shop:pr-42-aaaaaaa", "sha256:1")
-WHOLE = Manifests(Stage.WHOLE, "digest", HEAD, {"application.yaml": "", "namespace.yaml": ""})
+WHOLE = Manifests(
+    Stage.WHOLE, "digest", HEAD, {"application.yaml": "", "namespace.yaml": ""}, image=IMAGE
+)
 NAMESPACE_ONLY = Manifests(Stage.NAMESPACE, "", None, {"namespace.yaml": ""})
 NOTHING = Manifests(Stage.NOTHING, "", None, {})
 APPLICATION = Application(
@@ -66,6 +74,7 @@ FRESH = Observation(
     key=KEY,
     image=None,
     needs_image=True,
+    image_name=IMAGE.reference,
     manifests=None,
     manifests_since=None,
     pushed=False,
@@ -76,7 +85,7 @@ FRESH = Observation(
     application=None,
     namespace=None,
     app_project_exists=False,
-    probe_result=None,
+    probe=None,
     head_since=NOW,
     conditions=(),
     is_held=False,
@@ -93,7 +102,7 @@ LIVE = replace(
     files_in_git=frozenset(WHOLE.files),
     application=APPLICATION,
     namespace=THE_NAMESPACE,
-    probe_result=ProbeResult(answered=True, detail="200 OK"),
+    probe=ProbeVerdict(answered=True, detail="200 OK"),
 )
 
 
@@ -170,8 +179,8 @@ NOT_YET = {
     "a resource was refused": replace(
         LIVE, application=replace(APPLICATION, problems=("ClusterRole x: not permitted",))
     ),
-    "nobody asked the URL": replace(LIVE, probe_result=None),
-    "the URL did not answer": replace(LIVE, probe_result=ProbeResult(answered=False, detail="502")),
+    "nobody asked the URL": replace(LIVE, probe=None),
+    "the URL did not answer": replace(LIVE, probe=ProbeVerdict(answered=False, detail="502")),
 }
 
 
@@ -184,8 +193,8 @@ def test_is_not_live_while(seen: Observation) -> None:
 
 
 def test_the_url_is_asked_only_when_everything_else_is_proven() -> None:
-    assert decide(replace(LIVE, probe_result=None)).probe
-    assert not decide(replace(LIVE, probe_result=None, pushed=False)).probe
+    assert decide(replace(LIVE, probe=None)).probe
+    assert not decide(replace(LIVE, probe=None, pushed=False)).probe
 
 
 def test_a_refused_manifest_is_a_failure_in_argo_cds_words() -> None:
@@ -196,7 +205,7 @@ def test_a_refused_manifest_is_a_failure_in_argo_cds_words() -> None:
 
 
 def test_a_deployment_that_never_answers_ends_in_a_failure() -> None:
-    seen = replace(LIVE, probe_result=ProbeResult(answered=False, detail="502 Bad Gateway"))
+    seen = replace(LIVE, probe=ProbeVerdict(answered=False, detail="502 Bad Gateway"))
     assert not decide(seen, now=NOW + timedelta(minutes=9)).failed
     decision = decide(seen, now=NOW + timedelta(minutes=11))
     assert decision.failed
@@ -206,7 +215,7 @@ def test_a_deployment_that_never_answers_ends_in_a_failure() -> None:
 
 def test_the_deadline_of_a_new_commit_starts_with_that_commit() -> None:
     found_long_ago = condition("ImageFound", NOW - timedelta(days=1), status=True)
-    seen = replace(LIVE, probe_result=None, conditions=(found_long_ago,))
+    seen = replace(LIVE, probe=None, conditions=(found_long_ago,))
     assert not decide(seen).failed
 
 
@@ -328,7 +337,7 @@ PLACE = Place(2, "5 awake previews of project shop")
 
 def in_mode(mode: Mode, **fields: object) -> Observation:
     """A preview whose manifests in Git are of this mode, and applied."""
-    seen = replace(LIVE, manifests=replace(WHOLE, mode=mode), probe_result=None)
+    seen = replace(LIVE, manifests=replace(WHOLE, mode=mode), probe=None)
     return replace(seen, **fields)  # type: ignore[arg-type]  # those of Observation
 
 
@@ -442,8 +451,42 @@ def test_what_the_brake_holds_stays_as_it_is_and_says_so() -> None:
 
 
 def test_a_deadline_counts_from_when_it_was_decided_what_to_deploy() -> None:
-    redeployed = replace(
-        LIVE, probe_result=None, head_since=NOW - timedelta(days=5), manifests_since=NOW
-    )
+    redeployed = replace(LIVE, probe=None, head_since=NOW - timedelta(days=5), manifests_since=NOW)
     assert not decide(redeployed, now=NOW + timedelta(minutes=9)).failed
     assert decide(redeployed, now=NOW + timedelta(minutes=11)).failed
+
+
+def test_a_live_preview_is_asked_only_when_somebody_doubts_it() -> None:
+    steady = decide(LIVE)
+    assert (steady.phase, steady.probe, steady.look_again_after_seconds) == (
+        Phase.LIVE,
+        False,
+        None,
+    )
+    doubted = decide(replace(LIVE, is_suspected=True))
+    assert (doubted.phase, doubted.probe) == (Phase.LIVE, True)
+    assert doubted.message == steady.message
+    assert doubted.look_again_after_seconds == SILENT_AGAIN_SECONDS
+
+
+def test_a_live_preview_that_fell_silent_is_degraded_at_once_and_asked_again() -> None:
+    silent = ProbeVerdict(
+        answered=False,
+        detail="certificate: expired",
+        reason="CertificateInvalid",
+        has_answered=True,
+    )
+    decision = decide(replace(LIVE, probe=silent))
+    assert (decision.phase, decision.reason) == (Phase.DEGRADED, "CertificateInvalid")
+    assert decision.message == "certificate: expired"
+    assert decision.failed
+    assert decision.probe
+    first_answer = decide(replace(LIVE, probe=replace(silent, doubts=1)))
+    assert first_answer.look_again_after_seconds == PROBE_AGAIN_SECONDS
+
+
+def test_one_that_never_answered_is_waited_for() -> None:
+    silent = ProbeVerdict(answered=False, detail="host name not found", reason="HostNotFound")
+    decision = decide(replace(LIVE, probe=silent))
+    assert (decision.phase, decision.reason) == (Phase.DEPLOYING, "HostNotFound")
+    assert not decision.failed

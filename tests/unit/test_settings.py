@@ -89,13 +89,27 @@ def test_reads_a_small_configuration(tmp_path: Path, configuration: dict[str, An
         ("projects.0.image.repository", "shop:latest", "projects.0.image.repository"),
         ("projects.0.hostname", "shop.preview.example", "projects.0.hostname"),
         ("projects.0.hostname", "{number}.other.example", "projects.0.hostname"),
+        ("projects.0.hostname_suffix", True, "projects.0.hostname_suffix: needs domain"),
+        ("projects.0.services", ["Api"], "projects.0.hostname: 'Api'"),
+        ("projects.0.services", ["api", "api"], "projects.0.hostname: the service 'api'"),
+        ("projects.0.services", ["x" * 60], "projects.0.hostname"),
+        ("projects.0.deploy.helm.parameters", {"x": "{host_api}"}, "helm.parameters.x"),
+        ("server", {"public_host": "shop-pr-7.preview.example"}, "server.public_host"),
         (
             "projects.0.deploy.helm.parameters",
             {"x": "{title}"},
             "projects.0.deploy.helm.parameters.x",
         ),
         ("projects.0.deploy.helm.path", "/etc", "projects.0.deploy.helm.path"),
-        ("projects.0.probe_path", "ready", "projects.0.probe_path"),
+        ("projects.0.probe", {"path": "ready"}, "projects.0.probe.path"),
+        ("projects.0.probe", {"statuses": []}, "projects.0.probe.statuses"),
+        ("projects.0.probe", {"statuses": ["399-200"]}, "projects.0.probe.statuses.0: '399-200'"),
+        ("projects.0.probe", {"statuses": ["all"]}, "projects.0.probe.statuses.0: 'all'"),
+        ("projects.0.probe", {"headers": {"Host": "x"}}, "the probe itself says Host"),
+        ("projects.0.probe", {"headers": {"A B": "x"}}, "'A B' is no name of a header"),
+        ("projects.0.probe", {"headers": {"A": "x\r\nB: y"}}, "projects.0.probe.headers.A"),
+        ("projects.0.probe", {"timeout": "11s"}, "projects.0.probe.timeout: must be at most 10s"),
+        ("projects.0.probe", {"failures": 0}, "projects.0.probe.failures"),
         ("projects.0.lifetime", {"ttl": "soon"}, "projects.0.lifetime.ttl: must be a duration"),
         ("projects.0.lifetime", {"ttl": 72}, "projects.0.lifetime.ttl: must be a duration"),
         ("projects.0.lifetime", {"ttl": "0s"}, "projects.0.lifetime.ttl"),
@@ -155,6 +169,47 @@ def test_projects_that_could_yield_one_hostname_are_refused(
         put(configuration, f"projects.{index}.hostname", "pr-{number}.preview.example")
     with pytest.raises(ConfigurationError, match=r"projects\.1\.hostname: .* could yield one host"):
         load(tmp_path, configuration)
+
+
+def test_services_that_could_yield_a_hostname_of_another_project_are_refused(
+    tmp_path: Path, configuration: dict[str, Any]
+) -> None:
+    put(configuration, "projects.0.hostname", "pr-{number}.preview.example")
+    put(configuration, "projects.0.services", ["5"])
+    put(configuration, "projects.1.hostname", "pr-1-{number}.preview.example")
+    with pytest.raises(ConfigurationError, match=r"projects\.1\.hostname: .* could yield one host"):
+        load(tmp_path, configuration)
+
+
+def test_each_service_gets_a_host_and_no_stranger_guesses_any(
+    tmp_path: Path, configuration: dict[str, Any]
+) -> None:
+    key_file = tmp_path / "hostname-key"
+    key_file.write_text("0123456789abcdef\n")
+    put(configuration, "domain.hostname_key_file", str(key_file))
+    put(configuration, "projects.0.hostname_suffix", value=True)
+    put(configuration, "projects.0.services", ["api"])
+    put(configuration, "projects.0.deploy.helm.parameters", {"env.API": "https://{host_api}/"})
+    projects = load(tmp_path, configuration).project_map()
+    shop, other = projects.values()
+    own, api = shop.names(7).hosts
+    suffix = own.partition(".")[0][-9:]
+    assert own == f"{shop.name}-pr-7{suffix}.preview.example"
+    assert shop.service_hosts(7) == {"api": f"{shop.name}-pr-7-api{suffix}.preview.example"}
+    assert api == shop.service_hosts(7)["api"]
+    assert other.names(7).hosts == (f"{other.name}-pr-7.preview.example",)
+    assert "0123456789abcdef" not in repr(shop)
+
+
+def test_a_key_that_anybody_could_guess_is_refused(
+    tmp_path: Path, configuration: dict[str, Any]
+) -> None:
+    key_file = tmp_path / "hostname-key"
+    key_file.write_text("short")
+    put(configuration, "domain.hostname_key_file", str(key_file))
+    with pytest.raises(ConfigurationError, match=r"domain\.hostname_key_file: .* 16 bytes") as said:
+        load(tmp_path, configuration)
+    assert "short" not in said.value.message
 
 
 def test_the_value_of_an_unknown_key_is_not_shown(

@@ -3,6 +3,8 @@
 import asyncio
 import re
 import threading
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 
 import pytest
@@ -12,6 +14,7 @@ from httpx2 import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from previews.domain.preview import PreviewKey
+from previews.domain.probing import PAGE_HEADER
 from previews.errors import TransientError
 from previews.web import create_web
 from previews.web.waiting import Standing, State, WaitingDoor, hosts_of_previews
@@ -66,9 +69,13 @@ class Town:
         return self.client.request(method, path, headers={**BROWSER, "Host": host, **given})
 
 
-def standing(state: State, **changes: str) -> Standing:
-    given = {"message": "Nobody looked at it for an hour.", "pull_request_url": PULL_REQUEST}
-    return Standing(key=KEY, state=state, **(given | changes))
+def standing(
+    state: State,
+    *,
+    message: str = "Nobody looked at it for an hour.",
+    pull_request_url: str = PULL_REQUEST,
+) -> Standing:
+    return Standing(key=KEY, state=state, message=message, pull_request_url=pull_request_url)
 
 
 @pytest.fixture
@@ -122,7 +129,10 @@ def test_a_visitor_of_a_sleeping_preview_wakes_it_and_gets_a_page_that_waits(tow
         (State.WAKING, 503, "2"),
         (State.STARTING, 503, "2"),
         (State.QUEUED, 503, "10"),
-        (State.ENDED, 404, None),
+        (State.CLOSED, 404, None),
+        (State.EXPIRED, 404, None),
+        (State.REMOVED, 404, None),
+        (State.BLOCKED, 404, None),
         (State.PROBLEM, 503, None),
     ],
 )
@@ -137,6 +147,54 @@ def test_only_who_sleeps_is_woken_and_only_what_will_come_is_waited_for(
     assert answer.headers.get("retry-after") == Page(answer).refresh == retry_after
     assert "This is how it stands." in Page(answer).text
     assert town.woken == []
+
+
+@pytest.mark.parametrize("host", [HOST, f"pr-43.{ZONE}"])
+def test_every_page_says_that_the_manager_made_it(town: Town, host: str) -> None:
+    assert town.visit(host=host).headers[PAGE_HEADER]
+
+
+@pytest.mark.parametrize(
+    ("state", "page", "reason"),
+    [
+        (State.ASLEEP, "waiting", "Asleep"),
+        (State.WAKING, "waiting", "Waking"),
+        (State.STARTING, "waiting", "Starting"),
+        (State.QUEUED, "waiting", "Queued"),
+        (State.PROBLEM, "waiting", "Degraded"),
+        (State.CLOSED, "ended", "Closed"),
+        (State.EXPIRED, "ended", "Expired"),
+        (State.REMOVED, "ended", "Removed"),
+        (State.BLOCKED, "ended", "Blocked"),
+        (None, "unknown", "Unknown"),
+    ],
+)
+def test_every_page_says_what_it_is_and_that_it_is_ours(
+    town: Town, state: State | None, page: str, reason: str
+) -> None:
+    town.standings = {HOST: standing(state)} if state else {}
+    for accept in ("text/html", "application/json"):
+        answer = town.visit(Accept=accept, Sec_Purpose="prefetch")
+        assert answer.headers["x-previews-page"] == page
+        assert answer.headers["x-robots-tag"] == "noindex"
+    assert answer.json()["reason"] == reason
+
+
+def test_search_engines_are_told_in_the_page_as_well(town: Town) -> None:
+    robots = [each for tag, each in Page(town.visit()).elements if tag == "meta"]
+    assert {"name": "robots", "content": "noindex"} in robots
+
+
+def test_whoever_comes_too_late_is_told_since_when(town: Town) -> None:
+    went = datetime(2026, 11, 2, 13, 30, tzinfo=timezone(timedelta(hours=1)))
+    town.standings[HOST] = replace(standing(State.EXPIRED, message=""), since=went)
+    assert "Since 2026-11-02 12:30 UTC." in Page(town.visit()).text
+    told = town.visit(Accept="application/json").json()
+    assert told == {
+        "reason": "Expired",
+        "message": "Its time was over. A push to its pull request brings it back.",
+        "since": "2026-11-02T12:30:00Z",
+    }
 
 
 def test_under_a_host_that_no_preview_ever_had_nothing_is_found(town: Town) -> None:
@@ -154,7 +212,7 @@ def test_who_does_not_ask_for_html_gets_json(town: Town, accept: str) -> None:
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "2"
     assert answer.json() == {
-        "reason": "Waking up",
+        "reason": "Waking",
         "message": "Nobody looked at it for an hour.",
     }
     assert town.woken == [KEY]
@@ -216,14 +274,14 @@ def test_the_words_of_strangers_stay_words(town: Town) -> None:
     ],
 )
 def test_what_is_no_web_address_is_no_link(town: Town, url: str) -> None:
-    town.standings[HOST] = standing(State.ENDED, pull_request_url=url)
+    town.standings[HOST] = standing(State.CLOSED, pull_request_url=url)
 
     assert Page(town.visit()).first("a") == {}
 
 
 def test_an_address_cannot_leave_its_quotes(town: Town) -> None:
     url = 'https://forge.example/"><script>alert(1)</script>'
-    town.standings[HOST] = standing(State.ENDED, pull_request_url=url)
+    town.standings[HOST] = standing(State.CLOSED, pull_request_url=url)
 
     page = Page(town.visit())
 

@@ -130,7 +130,7 @@ class PullRequest:
         """Which images run, or are just ending."""
         pods = self._world.kubernetes.list(f"/api/v1/namespaces/{self.names.namespace}/pods")
         images = [container["image"] for pod in pods for container in pod["spec"]["containers"]]
-        return {image.rpartition(":")[2] for image in images}
+        return {image.partition("@")[0].rpartition(":")[2] for image in images}
 
     def hold_namespace(self, finalizer: str) -> None:
         """Put something into it that somebody else has to release."""

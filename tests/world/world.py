@@ -1,10 +1,11 @@
 """Joins the parts: a forge with an organisation, a GitOps repository, rights in the cluster, and a manager."""
 
+import json
 import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,6 +180,12 @@ class World:
         pull_request = self.open_pull_request(branch, page, title=title, image=False)
         pull_request.borrow_image()
         return pull_request
+
+    def reconfigure_project(self, change: Callable[[Object], object]) -> None:
+        """Change what the manager is told of the project. It takes effect at the next start."""
+        known = json.loads((self.manager.directory / "previews.yaml").read_text())
+        change(known["projects"][0])
+        self.manager.configure(known)
 
     def spare_tag(self) -> str:
         """An image for pull requests that need any at all, built once."""

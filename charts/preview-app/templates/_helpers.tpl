@@ -18,6 +18,11 @@ previews.dev/credential: {{ . | quote }}
 # Which database it is: one that was made anew has another.
 previews.dev/database-incarnation: {{ . | quote }}
 {{- end }}
+{{- $ids := list }}
+{{- with .Values.secrets.sets }}
+# What is in the project's own secrets.
+previews.dev/secrets: {{ range . }}{{ $ids = append $ids .id }}{{ end }}{{ join "-" $ids | quote }}
+{{- end }}
 {{- end }}
 
 {{/* What every pod has in common. */}}
@@ -63,10 +68,27 @@ env:
         name: {{ .Values.database.secret | quote }}
         key: {{ printf "credential-%s" .Values.database.credential | quote }}
   {{- end }}
-{{- with .Values.database.secret }}
+  {{- range $index, $set := .Values.secrets.sets }}
+  {{- with $set.id }}
+  # The same for the project's own.
+  - name: {{ printf "PREVIEWS_SECRETS_%d" $index }}
+    valueFrom:
+      secretKeyRef:
+        name: {{ $set.name | quote }}
+        key: {{ printf "credential-%s" . | quote }}
+  {{- end }}
+  {{- end }}
+{{- if or .Values.secrets.sets .Values.database.secret }}
 envFrom:
+  {{- range .Values.secrets.sets }}
+  - secretRef:
+      name: {{ .name | quote }}
+  {{- end }}
+  {{- with .Values.database.secret }}
+  # The last one wins.
   - secretRef:
       name: {{ . | quote }}
+  {{- end }}
 {{- end }}
 {{- with .Values.resources }}
 resources:
@@ -83,5 +105,37 @@ volumeMounts:
 {{- end }}
 
 {{- define "preview-app.image" -}}
-{{ printf "%s:%s" .Values.image.repository .Values.image.tag }}
+{{- with .Values.image -}}
+{{ .repository }}{{ with .tag }}:{{ . }}{{ end }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* Every host that it claims, and who answers there: the application itself, unless another Service is named. */}}
+{{- define "preview-app.routes" -}}
+- name: app
+  host: {{ .Values.ingress.host | quote }}
+  service: app
+  port: 80
+{{- $services := .Values.ingress.services }}
+{{- range $name, $host := .Values.ingress.hosts }}
+{{- $service := get $services $name | default dict }}
+- name: {{ printf "app-%s" $name | quote }}
+  host: {{ $host | quote }}
+  service: {{ $service.name | default "app" | quote }}
+  port: {{ $service.port | default 80 }}
+{{- end }}
+{{- end }}
+
+{{/* The annotation by which the ingress controller says on every answer that no search engine may keep it. */}}
+{{- define "preview-app.noindex" -}}
+{{- $controller := .Values.ingress.noindex.controller }}
+{{- if eq $controller "traefik" }}
+traefik.ingress.kubernetes.io/router.middlewares: {{ .Values.ingress.noindex.middleware | quote }}
+{{- else if eq $controller "ingress-nginx" }}
+nginx.ingress.kubernetes.io/custom-headers: {{ printf "%s/noindex" .Release.Namespace | quote }}
+{{- else if eq $controller "haproxy" }}
+haproxy.org/response-set-header: X-Robots-Tag "noindex"
+{{- else if eq $controller "haproxy-ingress" }}
+haproxy-ingress.github.io/config-backend: http-response set-header X-Robots-Tag noindex
+{{- end }}
 {{- end }}

@@ -20,9 +20,10 @@ from previews.adapters.forges.answers import (
     repository_path,
     unreachable,
 )
+from previews.adapters.forges.runs import choose_run, read_statuses
 from previews.adapters.forges.trees import Entry, is_cut_short, list_files, read_entries
-from previews.domain.preview import HeadSha, PullRequest
-from previews.domain.record import CommitStatus
+from previews.domain.preview import CIRun, HeadSha, PullRequest
+from previews.domain.record import STATUS_PREFIX, CommitStatus
 
 API_PATH = "/api/v1"
 PER_PAGE = 50
@@ -44,6 +45,7 @@ class GiteaForge:
         self, *, api_url: str, token_file: Path, timeout_seconds: float = TIMEOUT_SECONDS
     ) -> None:
         """`api_url` is the server's address: its API is below it."""
+        self._server_url = api_url.rstrip("/")
         self._api_url = f"{api_url.rstrip('/')}{API_PATH}"
         self._token_file = token_file
         self._own_id: int | None = None
@@ -107,6 +109,16 @@ class GiteaForge:
             )
 
         return list_files(read, head_sha, folder)
+
+    def find_run(self, repository: str, head_sha: HeadSha) -> CIRun | None:
+        # Gitea's own actions report each job as a status, as every CI beside it does.
+        path = repository_path(repository, "commits", head_sha, "status")
+        query = {"limit": str(PER_PAGE)}
+        _, document = self._ask("GET", path, wants=dict, parameters=query)
+        runs = read_statuses(
+            Request("GET", path), document, server_url=self._server_url, not_of=STATUS_PREFIX
+        )
+        return choose_run(runs)
 
     def check(self) -> None:
         self._fetch_own_id()

@@ -32,8 +32,9 @@ from previews.adapters.forges.answers import (
     repository_path,
     unreachable,
 )
+from previews.adapters.forges.runs import RUNS_READ, choose_run, read_runs
 from previews.adapters.forges.trees import Entry, is_cut_short, list_files, read_entries
-from previews.domain.preview import HeadSha, PullRequest
+from previews.domain.preview import CIRun, HeadSha, PullRequest
 from previews.domain.record import CommitStatus
 
 API_VERSION = "2022-11-28"
@@ -110,6 +111,20 @@ class GitHubForge:
             return read_entries(asked, document)
 
         return list_files(read, head_sha, folder)
+
+    def find_run(self, repository: str, head_sha: HeadSha) -> CIRun | None:
+        # Whatever runs elsewhere than in GitHub Actions reports as a check.
+        for path, list_name in (
+            (repository_path(repository, "actions", "runs"), "workflow_runs"),
+            (repository_path(repository, "commits", head_sha, "check-runs"), "check_runs"),
+        ):
+            query: dict[str, Any] = {"per_page": RUNS_READ}
+            if list_name == "workflow_runs":
+                query["head_sha"] = head_sha
+            _, document = self._connection.ask("GET", path, wants=dict, parameters=query)
+            if runs := read_runs(Request("GET", path), document, list_name):
+                return choose_run(runs)
+        return None
 
     def check(self) -> None:
         self._fetch_own_id()

@@ -63,7 +63,7 @@ class DirectSecrets:
         change = {
             "apiVersion": "v1",
             "kind": "Secret",
-            "type": "Opaque",
+            "type": secret.type.value,
             "metadata": metadata,
             "data": {
                 entry: base64.b64encode(value.encode()).decode()

@@ -1,12 +1,14 @@
 """Secrets that lie in a store, such as AWS Secrets Manager, and are fetched into the cluster by external-secrets.
 
-Git holds where each lies. A site's own command puts the values there.
+Git holds where each lies. A site's own command puts the values of databases there; a project's own secrets lie there
+already, and are referred to.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from previews.adapters.kubernetes_answers import Raw
 from previews.adapters.kubernetes_api import KubernetesAPI, Resource
@@ -14,9 +16,10 @@ from previews.adapters.secrets import store_command
 from previews.adapters.secrets.conditions import Reading, problem_of
 from previews.adapters.secrets.manifest import credential, mapping, read, write
 from previews.domain import labels
-from previews.domain.database import Secret
-from previews.domain.naming import placeholders
+from previews.domain.database import Secret, SecretType
+from previews.domain.hosts import placeholders
 from previews.domain.preview import PreviewKey
+from previews.domain.secret_set import DOCKER_CONFIG_ENTRY, remote_id, wait_entry
 
 KIND = "ExternalSecret"
 API_VERSION = "external-secrets.io/v1"
@@ -24,6 +27,7 @@ DEFAULT_REMOTE_KEY = "previews/{instance}/{project}/pr-{number}/{name}"
 COMMAND_SECONDS = 30.0
 _DEFAULTS = {"conversionStrategy": "Default", "decodingStrategy": "None", "metadataPolicy": "None"}
 """Spelled out as the API server would add them: to Argo CD an entry of a list that differs is out of sync for ever."""
+_NOTHING: Mapping[str, object] = {}
 _READING = Reading(
     kind=KIND,
     condition="Ready",
@@ -38,7 +42,7 @@ class SecretStore:
 
     name: str
     """Of the ClusterSecretStore or SecretStore that external-secrets reads it through."""
-    put_command: Sequence[str]
+    put_command: Sequence[str] = ()
     """Program and arguments, `{key}` in them being the entry. Its standard input is the values, as one JSON object."""
     delete_command: Sequence[str] = ()
     """The same, without values; it must succeed where there is no entry. Empty: entries are left behind."""
@@ -57,6 +61,8 @@ class ExternalSecrets:
         self._store = store
 
     def deliver(self, secret: Secret) -> str:
+        if secret.remote:
+            return write(self._manifest(secret, **_reference_to(secret)))
         remote_key = self._remote_key(secret.key, secret.name)
         store_command.run(
             self._store.put_command,
@@ -65,20 +71,25 @@ class ExternalSecrets:
             secrets=secret.data.values(),
             timeout_seconds=self._store.command_seconds,
         )
-        return write(self._manifest(secret, remote_key))
+        entries = [
+            {
+                "secretKey": entry,
+                "remoteRef": {"key": remote_key, "property": entry, **_DEFAULTS},
+            }
+            for entry in sorted(secret.data)
+        ]
+        return write(self._manifest(secret, source={"data": entries}))
 
     def credential_of(self, key: PreviewKey, namespace: str, name: str, manifest: str) -> str:
         """Empty as well when the store is another one by now, or the entry in it."""
         found = read(manifest, KIND, namespace=namespace, name=name)
         if found is None or found.get("apiVersion") != API_VERSION:
             return ""
-        entries = found["spec"].get("data") if isinstance(found.get("spec"), dict) else None
-        remote_keys = {
-            mapping(entry, "remoteRef").get("key") for entry in entries or () if mapping(entry)
-        }
-        is_there = remote_keys == {self._remote_key(key, name)}
+        said, places = credential(found), _places(found)
+        # What lies there already is known by its place, and the id is made of that.
+        is_there = places == {self._remote_key(key, name)} or {*map(remote_id, places)} == {said}
         is_meant = mapping(found, "spec", "secretStoreRef") == self._reference()
-        return credential(found) if is_there and is_meant else ""
+        return said if is_there and is_meant else ""
 
     def problem(self, namespace: str, name: str) -> str:
         place = f" in namespace {namespace}"
@@ -104,7 +115,14 @@ class ExternalSecrets:
     def _reference(self) -> Raw:
         return {"kind": self._store.kind, "name": self._store.name}
 
-    def _manifest(self, secret: Secret, remote_key: str) -> dict[str, object]:
+    def _manifest(
+        self,
+        secret: Secret,
+        *,
+        source: Mapping[str, object],
+        policy: str = "Replace",
+        more: Mapping[str, object] = _NOTHING,
+    ) -> dict[str, object]:
         noted = {labels.CREDENTIAL: secret.credential}
         return {
             "apiVersion": API_VERSION,
@@ -125,20 +143,40 @@ class ExternalSecrets:
                     # It differs with each credential, which makes the controller fetch at once.
                     "template": {
                         "engineVersion": "v2",
-                        "mergePolicy": "Replace",
+                        "mergePolicy": policy,
                         "metadata": {"labels": secret.labels, "annotations": noted},
-                        "type": "Opaque",
+                        "type": secret.type.value,
+                        **more,
                     },
                 },
-                "data": [
-                    {
-                        "secretKey": entry,
-                        "remoteRef": {"key": remote_key, "property": entry, **_DEFAULTS},
-                    }
-                    for entry in sorted(secret.data)
-                ],
+                **source,
             },
         }
+
+
+def _reference_to(secret: Secret) -> dict[str, Any]:
+    """What brings an entry of the store as it is: all its properties, or its text as the one that a node reads."""
+    if secret.type is SecretType.DOCKER_CONFIG:
+        place = {"key": secret.remote, **_DEFAULTS}
+        entry = {"secretKey": DOCKER_CONFIG_ENTRY, "remoteRef": place}
+        return {"source": {"data": [entry]}}
+    return {
+        "source": {"dataFrom": [{"extract": {"key": secret.remote, **_DEFAULTS}}]},
+        # Beside what is fetched: what pods wait for.
+        "policy": "Merge",
+        "more": {"data": {wait_entry(secret.credential): "present"}},
+    }
+
+
+def _places(found: Raw) -> set[str]:
+    """The entries of the store that an ExternalSecret names."""
+    spec = mapping(found, "spec")
+    places = set()
+    for source, part in (("data", "remoteRef"), ("dataFrom", "extract")):
+        entries = spec.get(source)
+        for entry in entries if isinstance(entries, list) else []:
+            places.add(str(mapping(entry, part).get("key")))
+    return places
 
 
 def check_remote_key(pattern: str) -> None:

@@ -58,7 +58,7 @@ class SealedSecrets:
                 # The controller makes the Secret of this, and of nothing else that stands above.
                 "template": {
                     "metadata": {**place, "labels": secret.labels, "annotations": noted},
-                    "type": "Opaque",
+                    "type": secret.type.value,
                 },
             },
         }

@@ -1,6 +1,6 @@
 """Sealing as kubeseal does it: whoever has the certificate can seal, and only the controller can open.
 
-The sole importer of `cryptography`. Each value is sealed with a session key of its own (AES-GCM), and that one with the
+Each value is sealed with a session key of its own (AES-GCM), and that one with the
 public key (RSA-OAEP), under a label which ties it to one namespace and name.
 """
 
