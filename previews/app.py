@@ -5,10 +5,8 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import structlog
@@ -29,36 +27,20 @@ from previews.adapters.store import SingleManagerLock, SQLStore
 from previews.app_certificate import build_certificate_watch
 from previews.app_databases import build_deliveries, build_refresh, build_servers, pools
 from previews.app_dns import build_host_records
+from previews.app_web import build_web
 from previews.domain.inventory import Limits
-from previews.domain.lifetime import VISITOR
 from previews.domain.observation import Deadlines
 from previews.domain.ports import Clock, Cluster, Forge, Store
 from previews.domain.preview import PreviewKey
-from previews.domain.record import PreviewRecord
-from previews.errors import StalledError, TransientError
-from previews.reconcile.certificate_watch import CertificateWatch
+from previews.errors import StalledError
 from previews.reconcile.controller import Controller
 from previews.reconcile.effects import LoggingWitness, Witness
-from previews.reconcile.images import ImageGate
 from previews.reconcile.inbox import Inbox
 from previews.reconcile.loop import Loop, Options, World
-from previews.reconcile.template_refresh import TemplateRefresh
 from previews.settings import Settings
-from previews.web import create_web
-from previews.web.actions import Desk
-from previews.web.api import api_router
-from previews.web.builds import BuildNews
-from previews.web.images import image_routers
-from previews.web.metrics import Metrics, Sources, metrics_router
-from previews.web.standing import finder
-from previews.web.templates import template_router
-from previews.web.views import Address, Previews
-from previews.web.waiting import WaitingDoor, hosts_of_previews
-from previews.web.webhooks import WebhookDoor
 
 DELIVERY_RETENTION = timedelta(days=30)
 """A replay within this time is recognised; after it, it causes one more read and nothing else."""
-BODY_TIMEOUT_SECONDS = 10.0
 GIT_TIMEOUT_SECONDS = 60.0
 SHUTDOWN_SECONDS = 10
 CONNECTIONS_MAX = 2000
@@ -222,118 +204,6 @@ def templates_directory() -> Path:
     return installed if installed.is_dir() else package.parent / "templates"
 
 
-def build_web(
-    settings: Settings,
-    loop: Loop,
-    world: World,
-    inbox: Inbox,
-    templates: TemplateRefresh,
-    *,
-    certificates: CertificateWatch | None = None,
-) -> FastAPI:
-    """The door and the read API."""
-    projects = settings.project_map()
-
-    def keys_of(repository: str, number: int) -> Sequence[PreviewKey]:
-        wanted = repository.casefold()
-        return [
-            PreviewKey(project.name, number)
-            for project in projects.values()
-            if project.repository.casefold() == wanted
-        ]
-
-    def address_of(record: PreviewRecord) -> Address | None:
-        project = projects.get(record.key.project)
-        if project is None:
-            return None
-        number = record.key.number
-        return Address(names=project.names(number), url=project.url(number))
-
-    token_file = settings.server.api_token_file
-    metrics = _build_metrics(frozenset(projects), loop, world, inbox, certificates)
-    door = WebhookDoor(
-        secrets=lambda: [_secret(path) for path in settings.forge.webhook_secret_files],
-        body_limit_bytes=settings.server.webhook_body_limit_bytes,
-        body_timeout_seconds=BODY_TIMEOUT_SECONDS,
-        keys_of=keys_of,
-        submit=inbox.submit,
-        clock=world.clock,
-        answered=metrics.answered,
-        hear=partial(_hear, loop.images),
-    )
-    token = (lambda: _secret(token_file).decode()) if token_file else None
-    images_file = settings.server.images_token_file
-    images_token = (lambda: _secret(images_file).decode()) if images_file else None
-    api = api_router(
-        readiness=loop.readiness,
-        token=token,
-        previews=Previews(
-            store=world.store,
-            clock=world.clock,
-            describe=address_of,
-            place=loop.gates.admission.place,
-        ),
-        desk=Desk(
-            actions=loop.actions,
-            brake=loop.brake_state,
-            collector=loop.collector,
-            go_on=loop.gates.rollout.go_on,
-            drain=lambda name, actor: loop.actions.drain(name, actor=actor),
-        ),
-        more=[template_router(templates, world.clock)] if settings.databases else [],
-    )
-
-    def wake(key: PreviewKey) -> None:
-        loop.actions.wake(key, actor=VISITOR)
-
-    return create_web(
-        door=door,
-        routers=[
-            api,
-            *([metrics_router(metrics, token)] if token else []),
-            *image_routers(loop.images, token=token, images_token=images_token),
-        ],
-        waiting=WaitingDoor(finder(projects.values(), world.store.load), wake),
-        is_preview=hosts_of_previews(settings.domain.zone, settings.server.public_host),
-    )
-
-
-def _hear(images: ImageGate, news: BuildNews) -> None:
-    """What a forge says of CI: whoever waits for an image is looked at."""
-    if news.image_path:
-        images.pushed([news.image_path])
-    else:
-        images.built(news.repository, news.numbers, news.head_sha)
-
-
-def _build_metrics(
-    projects: frozenset[str],
-    loop: Loop,
-    world: World,
-    inbox: Inbox,
-    certificates: CertificateWatch | None,
-) -> Metrics:
-    return Metrics(
-        Sources(
-            projects=projects,
-            records=world.store.each_record,
-            queues=lambda: {
-                "deliveries": len(inbox),
-                "previews": loop.keys.due(),
-                "pull_requests": loop.pull_requests.due(),
-            },
-            brake=loop.brake_state,
-            sweep=lambda: loop.collector.last,
-            reclaimed=lambda: loop.collector.reclaimed,
-            effects=loop.effects.counts,
-            probes=loop.probes.results,
-            resynced_at=lambda: loop.resync.completed_at,
-            certificate=lambda: certificates.last if certificates else None,
-            clock=world.clock,
-        )
-    )
-
-
 def build_options(settings: Settings) -> Options:
     """What the configuration says about the loop."""
     return Options(
@@ -380,13 +250,6 @@ def _serve_web(settings: Settings, web: FastAPI) -> None:
     gc.freeze()
     sys.setswitchinterval(SWITCH_SECONDS)
     server.run()
-
-
-def _secret(path: Path) -> bytes:
-    try:
-        return path.read_bytes().strip()
-    except OSError as error:
-        raise TransientError("SecretUnreadable", f"{path}: {error.strerror}") from error
 
 
 def _say_that_another_holds_it() -> None:

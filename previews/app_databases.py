@@ -16,7 +16,8 @@ from previews.adapters.secrets.external import ExternalSecrets, SecretStore
 from previews.adapters.secrets.sealed import SealedSecrets
 from previews.database_settings import DatabaseServerSettings, shared_server
 from previews.domain.database import Provider, SecretKind
-from previews.domain.ports import Clock, DatabaseServer, SecretDelivery
+from previews.domain.ports import Clock
+from previews.domain.resource_ports import DatabaseServer, SecretDelivery
 from previews.reconcile.template_refresh import Source, TemplateRefresh
 from previews.reconcile.warm_pool import Pool
 from previews.settings import Settings

@@ -30,8 +30,8 @@ from previews.doctor_case import Case, fine, problem, unknown, warning
 from previews.doctor_cluster import EXTERNAL_SECRETS
 from previews.domain.database import Provider, SecretKind
 from previews.domain.findings import Finding
-from previews.domain.ports import DatabaseServer
 from previews.domain.probing import PAGE_HEADER
+from previews.domain.resource_ports import DatabaseServer
 from previews.errors import PreviewsError
 
 CLOCK_SECONDS_MAX = 30.0

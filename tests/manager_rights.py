@@ -45,8 +45,7 @@ def manager_kubeconfig(
         )
 
 
-def write_kubeconfig(file: Path, cluster: RunningCluster, token: str, *, server: str = "") -> None:
-    """For the cluster itself, or another API server under the same certificates."""
+def write_kubeconfig(file: Path, cluster: RunningCluster, token: str) -> None:
     authority = base64.b64encode(cluster.ca_file.read_bytes()).decode()
     file.write_text(
         json.dumps(
@@ -61,7 +60,7 @@ def write_kubeconfig(file: Path, cluster: RunningCluster, token: str, *, server:
                     {
                         "name": "local",
                         "cluster": {
-                            "server": server or cluster.api_server,
+                            "server": cluster.api_server,
                             "certificate-authority-data": authority,
                         },
                     }

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
-from typing import Any
 
 from previews.adapters.one_line import one_line
+from previews.adapters.raw_object import Raw, mapping, mappings, text, texts
 from previews.domain import labels
 from previews.domain.hosts import NUMBER_DIGITS_MAX
 from previews.domain.inventory import Kind, OwnedObject, shard_of_keep
@@ -23,7 +23,6 @@ PROBLEMS_MAX = 5
 IMAGES_MAX = 100
 """More than a preview has; a chart with thousands of pods shall not fill the manager's memory."""
 
-Raw = Mapping[str, Any]
 
 _UNDER_WAY = frozenset({"Running", "Terminating"})
 _OF_THE_COMPARISON = frozenset({"ComparisonError", "SyncError"})
@@ -34,21 +33,21 @@ _OPAQUE_FIELD = "valuesObject"
 
 def application_of(raw: Raw, instance: str) -> Application:
     """An Argo CD Application, as this instance sees it."""
-    metadata, status = _mapping(raw, "metadata"), _mapping(raw, "status")
-    sync = _mapping(status, "sync")
+    metadata, status = mapping(raw, "metadata"), mapping(raw, "status")
+    sync = mapping(status, "sync")
     operation = _operation_on_spec(raw)
     return Application(
-        name=_text(metadata, "name"),
-        uid=_text(metadata, "uid"),
+        name=text(metadata, "name"),
+        uid=text(metadata, "uid"),
         owner=_owner(metadata, instance),
-        digest=_text(_mapping(metadata, "annotations"), labels.DIGEST),
+        digest=text(mapping(metadata, "annotations"), labels.DIGEST),
         deleting="deletionTimestamp" in metadata,
         proven_for_spec=operation.is_about_spec and _is_compared(raw),
-        sync=intern(_text(sync, "status") or "Unknown"),
-        health=intern(_text(_mapping(status, "health"), "status") or "Unknown"),
+        sync=intern(text(sync, "status") or "Unknown"),
+        health=intern(text(mapping(status, "health"), "status") or "Unknown"),
         operation_phase=intern(operation.phase),
         operation_message=_cleaned(operation.message),
-        images=frozenset(_texts(_mapping(status, "summary"), "images")[:IMAGES_MAX]),
+        images=frozenset(texts(mapping(status, "summary"), "images")[:IMAGES_MAX]),
         revisions=_revisions(raw),
         problems=tuple(_cleaned(problem) for problem in _application_problems(raw))[:PROBLEMS_MAX],
     )
@@ -56,16 +55,16 @@ def application_of(raw: Raw, instance: str) -> Application:
 
 def namespace_of(raw: Raw, instance: str) -> Namespace:
     """A Namespace, as this instance sees it."""
-    metadata = _mapping(raw, "metadata")
+    metadata = mapping(raw, "metadata")
     deleting = "deletionTimestamp" in metadata
     problems = [
-        _cleaned(f"{_text(condition, 'type')}: {_text(condition, 'message')}")
-        for condition in _mappings(_mapping(raw, "status"), "conditions")
-        if _text(condition, "status") == "True"
+        _cleaned(f"{text(condition, 'type')}: {text(condition, 'message')}")
+        for condition in mappings(mapping(raw, "status"), "conditions")
+        if text(condition, "status") == "True"
     ]
     return Namespace(
-        name=_text(metadata, "name"),
-        uid=_text(metadata, "uid"),
+        name=text(metadata, "name"),
+        uid=text(metadata, "uid"),
         owner=_owner(metadata, instance),
         deleting=deleting,
         problems=tuple(problems[:PROBLEMS_MAX]) if deleting else (),
@@ -74,21 +73,21 @@ def namespace_of(raw: Raw, instance: str) -> Namespace:
 
 def owned_object_of(raw: Raw, kind: Kind, instance: str) -> OwnedObject | None:
     """What the inventory keeps of an object; None of one that is not this instance's."""
-    metadata = _mapping(raw, "metadata")
-    marks = _mapping(metadata, "labels")
-    if _text(marks, labels.INSTANCE) != instance:
+    metadata = mapping(raw, "metadata")
+    marks = mapping(metadata, "labels")
+    if text(marks, labels.INSTANCE) != instance:
         return None
-    name = _text(metadata, "name")
-    shard = _text(marks, labels.SHARD)
+    name = text(metadata, "name")
+    shard = text(marks, labels.SHARD)
     if kind is Kind.CONFIG_MAP:
         shard = shard_of_keep(instance, name)
     return OwnedObject(
         kind=kind,
         name=name,
-        uid=_text(metadata, "uid"),
+        uid=text(metadata, "uid"),
         owner=_owner(metadata, instance),
         shard=shard,
-        created_at=_moment(_text(metadata, "creationTimestamp")),
+        created_at=_moment(text(metadata, "creationTimestamp")),
         deleting="deletionTimestamp" in metadata,
     )
 
@@ -107,9 +106,9 @@ def _cleaned(text: str) -> str:
 
 def _owner(metadata: Raw, instance: str) -> PreviewKey | None:
     """Decided by all three labels; an object of another manager is nobody's to us."""
-    found = _mapping(metadata, "labels")
-    project, number = _text(found, labels.PROJECT), _text(found, labels.NUMBER)
-    if _text(found, labels.INSTANCE) != instance or not project:
+    found = mapping(metadata, "labels")
+    project, number = text(found, labels.PROJECT), text(found, labels.NUMBER)
+    if text(found, labels.INSTANCE) != instance or not project:
         return None
     if not (number.isascii() and number.isdigit() and len(number) <= NUMBER_DIGITS_MAX):
         return None
@@ -129,15 +128,15 @@ def _operation_on_spec(raw: Raw) -> _Operation:
     How an operation on older sources ended says nothing about these; one that is still under way is told in any case,
     since it stands in the way of a removal. Argo CD begins none when it finds nothing to do.
     """
-    status = _mapping(raw, "status")
-    state = _mapping(status, "operationState")
-    phase, message = _text(state, "phase"), _text(state, "message")
+    status = mapping(raw, "status")
+    state = mapping(status, "operationState")
+    phase, message = text(state, "phase"), text(state, "message")
     # A result is missing while an operation is tried again, and when it failed before it began.
-    subject = _mapping(state, "syncResult") or _mapping(_mapping(state, "operation"), "sync")
+    subject = mapping(state, "syncResult") or mapping(mapping(state, "operation"), "sync")
     is_about_spec = _is_about_spec(raw, subject)
     if is_about_spec or phase in _UNDER_WAY:
         return _Operation(phase, message, is_about_spec)
-    is_synced = _text(_mapping(status, "sync"), "status") == "Synced"
+    is_synced = text(mapping(status, "sync"), "status") == "Synced"
     if is_synced and _is_compared(raw) and not raw.get("operation"):
         return _Operation("Succeeded", "", is_about_spec=True)
     return _Operation("", "", is_about_spec=False)
@@ -145,7 +144,7 @@ def _operation_on_spec(raw: Raw) -> _Operation:
 
 def _is_compared(raw: Raw) -> bool:
     """Whether the last comparison with the cluster is about the sources that the spec has now."""
-    return _is_about_spec(raw, _mapping(_mapping(_mapping(raw, "status"), "sync"), "comparedTo"))
+    return _is_about_spec(raw, mapping(mapping(mapping(raw, "status"), "sync"), "comparedTo"))
 
 
 def _is_about_spec(raw: Raw, subject: Raw) -> bool:
@@ -154,7 +153,7 @@ def _is_about_spec(raw: Raw, subject: Raw) -> bool:
     Argo CD stores them through its own types, which leave out every empty field; with several sources it fills
     `source` as well, with something that says nothing.
     """
-    spec = _mapping(raw, "spec")
+    spec = mapping(raw, "spec")
     field = "sources" if spec.get("sources") else "source"
     wanted = _canonical(spec.get(field))
     return wanted != _canonical(None) and wanted == _canonical(subject.get(field))
@@ -188,40 +187,37 @@ def _revisions(raw: Raw) -> frozenset[str]:
     with, however old. A comparison that failed leaves the name of the branch where its commit would be: then the last
     sync's counts.
     """
-    status = _mapping(raw, "status")
-    operation = _mapping(status, "operationState")
-    compared = _commits(_mapping(status, "sync"))
-    sources = [_mapping(_mapping(raw, "operation"), "sync")]
-    if _text(operation, "phase") in _UNDER_WAY:
-        sources.append(_mapping(_mapping(operation, "operation"), "sync"))
-    if _text(operation, "phase") in _UNDER_WAY or not compared:
-        sources.append(_mapping(operation, "syncResult"))
+    status = mapping(raw, "status")
+    operation = mapping(status, "operationState")
+    compared = _commits(mapping(status, "sync"))
+    sources = [mapping(mapping(raw, "operation"), "sync")]
+    if text(operation, "phase") in _UNDER_WAY:
+        sources.append(mapping(mapping(operation, "operation"), "sync"))
+    if text(operation, "phase") in _UNDER_WAY or not compared:
+        sources.append(mapping(operation, "syncResult"))
     return frozenset(compared.union(*(_commits(source) for source in sources)))
 
 
 def _commits(source: Raw) -> set[str]:
-    found = (_text(source, "revision"), *_texts(source, "revisions"))
+    found = (text(source, "revision"), *texts(source, "revisions"))
     return {intern(revision) for revision in found if _COMMIT.fullmatch(revision)}
 
 
 def _application_problems(raw: Raw) -> Iterator[str]:
     """What was refused or failed, and the error conditions; of this very spec: what is about older ones is no news."""
-    status = _mapping(raw, "status")
+    status = mapping(raw, "status")
     is_compared = _is_compared(raw)
-    result = _mapping(_mapping(status, "operationState"), "syncResult")
+    result = mapping(mapping(status, "operationState"), "syncResult")
     if _is_about_spec(raw, result):
-        for resource in _mappings(result, "resources"):
+        for resource in mappings(result, "resources"):
             # The second is what became of something that a sync waited for, such as a Job of migrations.
-            if (
-                _text(resource, "status") == "SyncFailed"
-                or _text(resource, "hookPhase") == "Failed"
-            ):
-                kind, name = _text(resource, "kind"), _text(resource, "name")
-                yield f"{kind} {name}: {_refusal(_text(resource, 'message'))}"
-    for condition in _mappings(status, "conditions"):
-        kind = _text(condition, "type")
+            if text(resource, "status") == "SyncFailed" or text(resource, "hookPhase") == "Failed":
+                kind, name = text(resource, "kind"), text(resource, "name")
+                yield f"{kind} {name}: {_refusal(text(resource, 'message'))}"
+    for condition in mappings(status, "conditions"):
+        kind = text(condition, "type")
         if kind.endswith("Error") and (is_compared or kind not in _OF_THE_COMPARISON):
-            yield f"{kind}: {_text(condition, 'message')}"
+            yield f"{kind}: {text(condition, 'message')}"
 
 
 _APPLIED_FILE = re.compile(r'^error when .*"/[^"\n]*/[0-9]+": ', re.DOTALL)
@@ -240,23 +236,3 @@ def _refusal(message: str) -> str:
     said = _APPLIED_FILE.sub("", message)
     denied = _DENIED.search(said)
     return f"{denied[2]} (ValidatingAdmissionPolicy {denied[1]})" if denied else said
-
-
-def _mapping(of: Raw, field: str) -> Raw:
-    found = of.get(field)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _mappings(of: Raw, field: str) -> list[Raw]:
-    found = of.get(field)
-    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
-
-
-def _text(of: Raw, field: str) -> str:
-    found = of.get(field)
-    return found if isinstance(found, str) else ""
-
-
-def _texts(of: Raw, field: str) -> list[str]:
-    found = of.get(field)
-    return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []

@@ -6,9 +6,9 @@ line. What a program wrote is shown without passwords (job_log).
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 from previews.adapters.one_line import one_line
+from previews.adapters.raw_object import Raw, mapping, mappings, text
 from previews.domain.workload import Container, Ending, Notice, Pod
 
 PODS_MAX = 300
@@ -20,8 +20,6 @@ MESSAGE_LENGTH_MAX = 2000
 """A refusal of a registry names the image three times before it comes to the point."""
 NAME_LENGTH_MAX = 300
 COUNT_MAX = 2**31 - 1
-
-Raw = Mapping[str, Any]
 
 
 def pods_of(items: Iterable[object]) -> tuple[Pod, ...]:
@@ -37,21 +35,21 @@ def notices_of(items: Iterable[object]) -> tuple[Notice, ...]:
 
 
 def _pod(raw: Raw) -> Pod:
-    metadata, spec, status = (_mapping(raw, name) for name in ("metadata", "spec", "status"))
-    owner = next((o for o in _mappings(metadata, "ownerReferences") if o.get("controller")), {})
-    conditions = {_text(c, "type"): c for c in _mappings(status, "conditions")}
+    metadata, spec, status = (mapping(raw, name) for name in ("metadata", "spec", "status"))
+    owner = next((o for o in mappings(metadata, "ownerReferences") if o.get("controller")), {})
+    conditions = {text(c, "type"): c for c in mappings(status, "conditions")}
     scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
-    is_refused = _text(scheduled, "status") == "False"
+    is_refused = text(scheduled, "status") == "False"
     return Pod(
         name=_name(metadata, "name"),
         created=_moment(metadata, "creationTimestamp"),
         owner_kind=_name(owner, "kind"),
         owner=_name(owner, "name"),
-        revision=_name(_mapping(metadata, "labels"), "controller-revision-hash"),
+        revision=_name(mapping(metadata, "labels"), "controller-revision-hash"),
         node=_name(spec, "nodeName"),
         phase=_name(status, "phase"),
         deleting="deletionTimestamp" in metadata,
-        ready=_text(ready, "status") == "True",
+        ready=text(ready, "status") == "True",
         unschedulable=_said(scheduled, "message") if is_refused else "",
         failure=_name(status, "reason"),
         failure_message=_said(status, "message"),
@@ -65,8 +63,8 @@ def _containers(spec: Raw, status: Raw) -> tuple[Container, ...]:
         ("initContainers", "initContainerStatuses"),
         ("containers", "containerStatuses"),
     ):
-        images = {_name(each, "name"): _name(each, "image") for each in _mappings(spec, wanted)}
-        for each in _mappings(status, reported)[:CONTAINERS_MAX]:
+        images = {_name(each, "name"): _name(each, "image") for each in mappings(spec, wanted)}
+        for each in mappings(status, reported)[:CONTAINERS_MAX]:
             name = _name(each, "name")
             # As the chart spells it: a status may name the image otherwise.
             found.append(_container(each, images.get(name) or _name(each, "image")))
@@ -74,8 +72,8 @@ def _containers(spec: Raw, status: Raw) -> tuple[Container, ...]:
 
 
 def _container(raw: Raw, image: str) -> Container:
-    state, before = _mapping(raw, "state"), _mapping(raw, "lastState")
-    waiting = _mapping(state, "waiting")
+    state, before = mapping(raw, "state"), mapping(raw, "lastState")
+    waiting = mapping(state, "waiting")
     return Container(
         name=_name(raw, "name"),
         image=image,
@@ -102,12 +100,12 @@ def _ending(state: Raw) -> Ending | None:
 
 
 def _notice(raw: Raw) -> Notice:
-    about, series = _mapping(raw, "involvedObject"), _mapping(raw, "series")
+    about, series = mapping(raw, "involvedObject"), mapping(raw, "series")
     times = (
         _moment(series, "lastObservedTime"),
         _moment(raw, "lastTimestamp"),
         _moment(raw, "eventTime"),
-        _moment(_mapping(raw, "metadata"), "creationTimestamp"),
+        _moment(mapping(raw, "metadata"), "creationTimestamp"),
     )
     return Notice(
         kind=_name(about, "kind"),
@@ -121,11 +119,11 @@ def _notice(raw: Raw) -> Notice:
 
 def _said(of: Raw, field: str) -> str:
     # Cut first: to look at every character of a megabyte takes a while.
-    return one_line(_text(of, field)[: 2 * MESSAGE_LENGTH_MAX], MESSAGE_LENGTH_MAX)
+    return one_line(text(of, field)[: 2 * MESSAGE_LENGTH_MAX], MESSAGE_LENGTH_MAX)
 
 
 def _name(of: Raw, field: str) -> str:
-    return one_line(_text(of, field)[: 2 * NAME_LENGTH_MAX], NAME_LENGTH_MAX)
+    return one_line(text(of, field)[: 2 * NAME_LENGTH_MAX], NAME_LENGTH_MAX)
 
 
 def _count(of: Raw, field: str) -> int:
@@ -135,22 +133,7 @@ def _count(of: Raw, field: str) -> int:
 
 def _moment(of: Raw, field: str) -> datetime | None:
     try:
-        found = datetime.fromisoformat(_text(of, field)[:64])
+        found = datetime.fromisoformat(text(of, field)[:64])
     except ValueError:
         return None
     return found if found.tzinfo else None
-
-
-def _mapping(of: Raw, field: str) -> Raw:
-    found = of.get(field)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _mappings(of: Raw, field: str) -> list[Raw]:
-    found = of.get(field)
-    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
-
-
-def _text(of: Raw, field: str) -> str:
-    found = of.get(field)
-    return found if isinstance(found, str) else ""

@@ -2,10 +2,10 @@
 
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from previews.domain.naming import is_image_tag
-from previews.domain.preview import HeadSha, Image
+from previews.domain.preview import CIRun, HeadSha, Image
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
@@ -62,3 +62,20 @@ def path_of(image_repository: str) -> str:
     if first in _DOCKER_HUB and "/" not in rest:
         return f"library/{rest}"
     return rest
+
+
+def late_image(name: str, run: CIRun | None, allowed: timedelta) -> str:
+    """What is said of an image that has not come in time."""
+    said = f"no image {name} after {allowed.total_seconds() / 60:g} min"
+    if run is None:
+        return f"{said}, still looking"
+    link = f": {run.url}" if run.url else ""
+    return f"{said}; the workflow run {run.name} {_RUN_STATES.get(run.state, run.state)}{link}"
+
+
+_RUN_STATES = {
+    "queued": "is queued",
+    "running": "is still running",
+    "cancelled": "was cancelled",
+}
+"""Of those that are not said as they are called."""

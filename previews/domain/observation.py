@@ -40,6 +40,8 @@ DIAGNOSE_SECONDS = 3.0
 """While a workload does not come up, its pods are looked at again this often, and seldomer later."""
 PROBE_AGAIN_SECONDS = 0.2
 """When the last answer of the URL was another than the ones before: a second one says which is right."""
+PROBE_SOON_SECONDS = 0.3
+"""When the pods are up and the ingress has to take up their host, which it does within a second or so."""
 SILENT_AGAIN_SECONDS = 5.0
 """When a live URL did not answer: whoever only restarts is back before it has been silent several times."""
 NUDGE_AFTER_SECONDS = 10.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from previews.domain.caps import Place
-from previews.domain.database import Trouble
+from previews.domain.images import late_image
 from previews.domain.lifetime import MANAGER
 from previews.domain.observation import (
     DIAGNOSE_SECONDS,
@@ -20,6 +20,7 @@ from previews.domain.observation import (
     NUDGE_AFTER_SECONDS,
     NUDGES_END_AFTER_SECONDS,
     PROBE_AGAIN_SECONDS,
+    PROBE_SOON_SECONDS,
     SILENT_AGAIN_SECONDS,
     Deadlines,
     Fact,
@@ -34,6 +35,7 @@ from previews.domain.removal import (
     is_root_blind,
     is_there,
     remove,
+    why,
 )
 
 
@@ -170,7 +172,7 @@ def _rungs(pull_request: PullRequest, seen: Observation, mode: Mode) -> Iterator
     if seen.needs_database:
         yield _Rung("DatabaseReady", Phase.PROVISIONING, _no_database(seen))
     if seen.parcels is None:
-        yield _Rung("SecretsReady", Phase.PROVISIONING, _why(seen.parcel_trouble, "SealingSecrets"))
+        yield _Rung("SecretsReady", Phase.PROVISIONING, why(seen.parcel_trouble, "SealingSecrets"))
     manifests = seen.manifests
     decided = (
         manifests is not None
@@ -197,7 +199,7 @@ def _rungs(pull_request: PullRequest, seen: Observation, mode: Mode) -> Iterator
     if mode is Mode.WARMING:
         return
     if seen.needs_record:
-        unnamed = None if seen.has_record else _why(seen.record_trouble, "NamingTheHost")
+        unnamed = None if seen.has_record else why(seen.record_trouble, "NamingTheHost")
         yield _Rung("Named", Phase.DEPLOYING, unnamed)
     verdict = seen.probe
     silent = (verdict.reason, verdict.detail) if verdict else ("URLDoesNotAnswer", "")
@@ -212,29 +214,8 @@ def _no_image(seen: Observation) -> tuple[str, str] | None:
     return "NoImage", f"no image {seen.image_name} in the registry yet"
 
 
-def _late_image(seen: Observation, allowed: timedelta) -> str:
-    said = f"no image {seen.image_name} after {allowed.total_seconds() / 60:g} min"
-    run = seen.run
-    if run is None:
-        return f"{said}, still looking"
-    link = f": {run.url}" if run.url else ""
-    return f"{said}; the workflow run {run.name} {_RUN_STATES.get(run.state, run.state)}{link}"
-
-
-_RUN_STATES = {
-    "queued": "is queued",
-    "running": "is still running",
-    "cancelled": "was cancelled",
-}
-"""Of those that are not said as they are called."""
-
-
 def _no_database(seen: Observation) -> tuple[str, str] | None:
-    return None if seen.grant is not None else _why(seen.trouble, "CreatingDatabase")
-
-
-def _why(trouble: Trouble | None, otherwise: str) -> tuple[str, str]:
-    return (trouble.reason, trouble.message) if trouble else (otherwise, "")
+    return None if seen.grant is not None else why(seen.trouble, "CreatingDatabase")
 
 
 def _not_synced(application: Application, seen: Observation) -> tuple[str, str] | None:
@@ -284,7 +265,7 @@ def _wait_for(
     waited = now - _waiting_since(rung, seen)
     late = waited > allowed
     if late and for_image and seen.image_trouble is None:
-        message = _late_image(seen, allowed)
+        message = late_image(seen.image_name, seen.run, allowed)
     elif late:
         so_far = f"not so after {allowed.total_seconds() / 60:g} min, still looking"
         message = f"{message}; {so_far}" if message else so_far
@@ -307,16 +288,17 @@ def _wait_for(
         look_again_after_seconds=(
             NUDGE_AFTER_SECONDS
             if rests and seen.cause is None
-            else _look_again(rung, seen, waited, for_image=for_image, late=late)
+            else _look_again(rung, seen, now, waited, late=late)
         ),
     )
 
 
 def _look_again(
-    rung: _Rung, seen: Observation, waited: timedelta, *, for_image: bool, late: bool
+    rung: _Rung, seen: Observation, now: datetime, waited: timedelta, *, late: bool
 ) -> float:
-    if rung.condition == "Answering" and seen.probe is not None and seen.probe.doubts:
-        return PROBE_AGAIN_SECONDS
+    for_image = rung.phase is Phase.WAITING_FOR_IMAGE
+    if rung.condition == "Answering":
+        return _ask_again(rung, seen, now)
     if for_image and seen.image_trouble is not None and seen.image_trouble.is_stalled:
         return LOOK_AGAIN_SLOWLY_SECONDS
     if for_image and not late:
@@ -326,6 +308,13 @@ def _look_again(
     if rung.condition in {"Synced", "Healthy"}:
         return max(DIAGNOSE_SECONDS, _patience(waited))
     return LOOK_AGAIN_SLOWLY_SECONDS
+
+
+def _ask_again(rung: _Rung, seen: Observation, now: datetime) -> float:
+    """However long the pods took: people wait for the address from now on."""
+    if seen.probe is not None and seen.probe.doubts:
+        return PROBE_AGAIN_SECONDS
+    return _patience(now - _unmet_since(rung, seen, now), least=PROBE_SOON_SECONDS)
 
 
 def _needs_somebody(rung: _Rung, seen: Observation) -> bool:
@@ -359,8 +348,7 @@ def _rests(rung: _Rung, seen: Observation, now: datetime) -> tuple[bool, bool]:
         return False, False
     if application.operation_phase in {"Running", "Terminating"}:
         return False, False
-    since = {(c.type, c.status): c.since for c in seen.conditions}.get((rung.condition, False), now)
-    rested = (now - since).total_seconds()
+    rested = (now - _unmet_since(rung, seen, now)).total_seconds()
     return True, NUDGE_AFTER_SECONDS <= rested <= NUDGES_END_AFTER_SECONDS
 
 
@@ -375,9 +363,15 @@ def _shown(rung: _Rung, seen: Observation, mode: Mode) -> Phase:
     return rung.phase
 
 
-def _patience(waited: timedelta) -> float:
+def _patience(waited: timedelta, *, least: float = LOOK_AGAIN_SECONDS) -> float:
     """The longer something has not been there, the more seldom it is asked for: a fifth later each time, in seconds."""
-    return min(LOOK_AGAIN_SLOWLY_SECONDS, max(LOOK_AGAIN_SECONDS, waited.total_seconds() * 0.2))
+    return min(LOOK_AGAIN_SLOWLY_SECONDS, max(least, waited.total_seconds() * 0.2))
+
+
+def _unmet_since(rung: _Rung, seen: Observation, otherwise: datetime) -> datetime:
+    """When its condition was first seen not to be met."""
+    since = {(c.type, c.status): c.since for c in seen.conditions}
+    return since.get((rung.condition, False), otherwise)
 
 
 def _waiting_since(rung: _Rung, seen: Observation) -> datetime:
@@ -389,6 +383,5 @@ def _waiting_since(rung: _Rung, seen: Observation) -> datetime:
     if rung.phase is Phase.WAITING_FOR_IMAGE:
         return seen.head_since
     if seen.probe is not None and seen.probe.was_live:
-        since = {(c.type, c.status): c.since for c in seen.conditions}
-        return since.get((rung.condition, False), datetime.max.replace(tzinfo=UTC))
+        return _unmet_since(rung, seen, datetime.max.replace(tzinfo=UTC))
     return seen.manifests_since or seen.head_since

@@ -1,7 +1,8 @@
 """Why a preview may not be there, and how it goes: in stages, each entered when the one before is proven. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from previews.domain.database import Trouble
 from previews.domain.lifetime import MANAGER, End, EndCause
 from previews.domain.observation import (
     APPLICATION_FILE,
@@ -112,9 +113,19 @@ def remove(leaving: Departure, seen: Observation) -> Plan:
         )
     others = namespace or seen.app_project_exists or seen.files_in_git | seen.files_in_use
     if seen.database_left and not others:
-        return _drop_database(leaving, seen, facts)
+        gone = _drop(
+            leaving, facts, "DatabaseGone", why(seen.trouble, "DroppingTheDatabase"), seen.trouble
+        )
+        return replace(gone, drop_database=True)
     if seen.has_record and not others:
-        return _drop_record(leaving, seen, facts)
+        gone = _drop(
+            leaving,
+            facts,
+            "RecordGone",
+            why(seen.record_trouble, "RemovingTheName"),
+            seen.record_trouble,
+        )
+        return replace(gone, drop_record=True)
     return Plan(
         phase=Phase.REMOVING,
         reason="RemovingTheNamespace",
@@ -128,30 +139,26 @@ def remove(leaving: Departure, seen: Observation) -> Plan:
     )
 
 
-def _drop_database(leaving: Departure, seen: Observation, facts: tuple[Fact, ...]) -> Plan:
+def why(trouble: Trouble | None, otherwise: str) -> tuple[str, str]:
+    """Reason and message of something that is not done yet."""
+    return (trouble.reason, trouble.message) if trouble else (otherwise, "")
+
+
+def _drop(
+    leaving: Departure,
+    facts: tuple[Fact, ...],
+    fact: str,
+    said: tuple[str, str],
+    trouble: Trouble | None,
+) -> Plan:
     """Last of all: nothing that could use it is there any more."""
-    trouble = seen.trouble
+    reason, message = said
     return Plan(
         phase=Phase.REMOVING,
-        reason=trouble.reason if trouble else "DroppingTheDatabase",
-        message=_joined(leaving.message, (trouble.message,) if trouble else ()),
-        facts=(*facts, Fact(type="DatabaseGone", status=False, reason="Observed")),
+        reason=reason,
+        message=_joined(leaving.message, (message,) if message else ()),
+        facts=(*facts, Fact(type=fact, status=False, reason="Observed")),
         stage=Stage.NOTHING,
-        drop_database=True,
-        failed=trouble is not None and trouble.is_stalled,
-        look_again_after_seconds=LOOK_AGAIN_SLOWLY_SECONDS if trouble else LOOK_AGAIN_SECONDS,
-    )
-
-
-def _drop_record(leaving: Departure, seen: Observation, facts: tuple[Fact, ...]) -> Plan:
-    trouble = seen.record_trouble
-    return Plan(
-        phase=Phase.REMOVING,
-        reason=trouble.reason if trouble else "RemovingTheName",
-        message=_joined(leaving.message, (trouble.message,) if trouble else ()),
-        facts=(*facts, Fact(type="RecordGone", status=False, reason="Observed")),
-        stage=Stage.NOTHING,
-        drop_record=True,
         failed=trouble is not None and trouble.is_stalled,
         look_again_after_seconds=LOOK_AGAIN_SLOWLY_SECONDS if trouble else LOOK_AGAIN_SECONDS,
     )

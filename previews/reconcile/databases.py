@@ -23,10 +23,11 @@ from previews.domain.database import (
 )
 from previews.domain.lifetime import Wishes
 from previews.domain.observation import DATABASE_FILE, Observation, Plan
-from previews.domain.ports import Clock, DatabaseServer
+from previews.domain.ports import Clock
 from previews.domain.preview import Grant, PreviewKey, Stage
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
+from previews.domain.resource_ports import DatabaseServer
 from previews.errors import PreviewsError, StalledError, TransientError
 from previews.reconcile.clone_line import CloneLine
 from previews.reconcile.delivery import Delivery, grants_of

@@ -5,10 +5,10 @@ from functools import partial
 
 from previews.domain.database import DatabasePolicy, Login, Secret, SecretKind
 from previews.domain.observation import Observation
-from previews.domain.ports import SecretDelivery
 from previews.domain.preview import Grant, PreviewKey
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
+from previews.domain.resource_ports import SecretDelivery
 from previews.errors import PreviewsError
 from previews.reconcile.effects import Effect, Effects
 

@@ -15,9 +15,9 @@ import structlog
 from previews.domain.database import Trouble
 from previews.domain.inventory import OwnedObject
 from previews.domain.observation import Observation, Plan
-from previews.domain.ports import HostRecords
 from previews.domain.preview import PreviewKey, Stage
 from previews.domain.project import Project
+from previews.domain.resource_ports import HostRecords
 from previews.errors import PreviewsError, StalledError
 from previews.reconcile.effects import Effect, Effects
 

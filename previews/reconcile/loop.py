@@ -18,21 +18,18 @@ from previews.domain.observation import Deadlines
 from previews.domain.ports import (
     Clock,
     Cluster,
-    DatabaseServer,
     Forge,
     GitOpsRepository,
-    HostRecords,
     Prober,
     Registry,
     Renderer,
-    SecretDelivery,
-    SecretSource,
     Store,
     Traffic,
 )
 from previews.domain.preview import PreviewKey
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
+from previews.domain.resource_ports import DatabaseServer, HostRecords, SecretDelivery, SecretSource
 from previews.errors import PreviewsError
 from previews.reconcile.actions import Actions
 from previews.reconcile.activity import ActivityWatch

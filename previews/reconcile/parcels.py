@@ -13,10 +13,11 @@ import structlog
 
 from previews.domain.database import Secret, SecretKind, SecretType, Trouble
 from previews.domain.observation import SECRETS_FILE, Observation, Plan
-from previews.domain.ports import SecretDelivery, SecretSource, Store
+from previews.domain.ports import Store
 from previews.domain.preview import Parcel, Phase, PreviewKey, Stage
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
+from previews.domain.resource_ports import SecretDelivery, SecretSource
 from previews.domain.secret_set import (
     Content,
     SecretSet,

@@ -11,8 +11,8 @@ import structlog
 
 from previews.domain.database import Database
 from previews.domain.inventory import Kind, OwnedObject
-from previews.domain.ports import DatabaseServer
 from previews.domain.preview import PreviewKey
+from previews.domain.resource_ports import DatabaseServer
 from previews.errors import PreviewsError, StalledError
 from previews.reconcile.effects import Effect, Effects
 

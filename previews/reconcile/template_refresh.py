@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from previews.domain.database import Template
-from previews.domain.ports import Clock, DatabaseServer
+from previews.domain.ports import Clock
+from previews.domain.resource_ports import DatabaseServer
 from previews.errors import ActionRefusedError, PreviewsError
 
 LOOK_SECONDS = 60.0

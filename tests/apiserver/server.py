@@ -107,7 +107,7 @@ class APIServer:
         """As the administrator, whatever comes of it."""
         return subprocess.run(
             [
-                *(_program("kubectl"), f"--kubeconfig={self._kubeconfig()}"),
+                *(_program("kubectl"), f"--kubeconfig={self.kubeconfig()}"),
                 *(f"--cache-dir={self.layout.data}/kubectl-cache", *arguments),
             ],
             stdin=subprocess.DEVNULL,
@@ -124,14 +124,14 @@ class APIServer:
     def controllers(self, *names: str) -> Iterator[None]:
         """Kubernetes' own controllers of these names, and no other."""
         argv = [
-            *(_program("kube-controller-manager"), f"--kubeconfig={self._kubeconfig()}"),
+            *(_program("kube-controller-manager"), f"--kubeconfig={self.kubeconfig()}"),
             *(f"--controllers={','.join(names)}", "--leader-elect=false", "--secure-port=0"),
         ]
         with _running(argv, self.layout.log("kube-controller-manager")):
             yield
 
-    def _kubeconfig(self) -> Path:
-        """The file; written anew."""
+    def kubeconfig(self) -> Path:
+        """The administrator's; written anew."""
         content = {
             "apiVersion": "v1",
             "kind": "Config",

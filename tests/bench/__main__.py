@@ -43,6 +43,7 @@ CANNOT_RUN = 3
 OnCluster = Callable[[RunningCluster, Part, Callable[[str], None], int], None]
 ALONE: dict[str, Callable[[Part, Callable[[str], None], int], None]] = {
     "door": lambda part, say, _samples: measure_door(part, say),
+    "collect": measure_collect,
     "databases": measure_databases,
     "large-databases": measure_large_databases,
     "pulse": measure_pulse,
@@ -51,7 +52,6 @@ ALONE: dict[str, Callable[[Part, Callable[[str], None], int], None]] = {
 PARTS: dict[str, OnCluster | None] = {
     **dict.fromkeys(ALONE),
     "burst": measure_burst,
-    "collect": measure_collect,
     "pods": measure_pods,
     "sleep": measure_sleep,
     "gate": measure_gate,

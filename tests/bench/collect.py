@@ -10,10 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.bench.api_server import APIServer, own_api_server
+from tests.apiserver import APIServer, serving
 from tests.bench.figures import Part
-from tests.cluster import RunningCluster
-from tests.manager_rights import write_kubeconfig
 
 Say = Callable[[str], None]
 
@@ -26,17 +24,15 @@ CLIENTS = 8
 SWEEP_SECONDS = 600.0
 
 
-def measure_collect(cluster: RunningCluster, part: Part, say: Say, _samples: int) -> None:
+def measure_collect(part: Part, say: Say, _samples: int) -> None:
     """Against an API server of its own; the sweep is made by a process of its own (tests/bench/collecting.py)."""
     directory = Path(tempfile.mkdtemp(prefix="previews-bench-collect-"))
     try:
-        with own_api_server(cluster, directory) as server:
+        with serving(directory) as server:
             say(f"creating {PREVIEWS} namespaces")
             _create_all(server)
             say("sweeping")
-            kubeconfig = directory / "kubeconfig"
-            write_kubeconfig(kubeconfig, cluster, cluster.admin_token, server=server.url)
-            found = _sweep(kubeconfig, directory)
+            found = _sweep(server.kubeconfig(), directory)
             left = len(_names(server))
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -128,8 +128,7 @@ def _reasons(world: World, pull_request: PullRequest) -> set[str]:
 def _pull_from_nowhere(world: World) -> None:
     """The gate sees an image; the pods name another repository."""
     registry = world.images.reference.partition("/")[0]
-    world.reconfigure_project(
-        lambda project: project["deploy"]["helm"].update(
-            parameters={"image.repository": f"{registry}/{NOWHERE}"}
-        )
+    elsewhere = {"image.repository": f"{registry}/{NOWHERE}"}
+    world.reconfigure(
+        lambda known: known["projects"][0]["deploy"]["helm"].update(parameters=elsewhere)
     )

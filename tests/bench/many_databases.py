@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from previews.domain.database import DatabasePolicy
-from previews.domain.ports import DatabaseServer, Store
+from previews.domain.ports import Store
 from previews.domain.preview import Phase, PreviewKey
+from previews.domain.resource_ports import DatabaseServer
 from previews.reconcile.controller import Controller
 from previews.reconcile.effects import Effect
 from previews.reconcile.loop import Loop, World

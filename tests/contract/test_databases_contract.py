@@ -11,8 +11,8 @@ import pytest
 from previews.adapters.databases.postgres import PostgresServer
 from previews.domain.database import Credential, DatabaseLimits, Login
 from previews.domain.naming import database_name
-from previews.domain.ports import DatabaseServer
 from previews.domain.preview import HeadSha, PreviewKey
+from previews.domain.resource_ports import DatabaseServer
 from previews.errors import StalledError, TransientError
 from tests.fakes.databases import FakeDatabaseServer
 from tests.postgres import VERSIONS, Instance, PostgresProcess, instance_on, postgres_server

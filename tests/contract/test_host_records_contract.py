@@ -15,8 +15,8 @@ import pytest
 from previews.adapters.dns.mark import preview_mark
 from previews.adapters.dns.records import UpdateKey, ZoneRecords
 from previews.domain.inventory import Kind
-from previews.domain.ports import HostRecords
 from previews.domain.preview import PreviewKey
+from previews.domain.resource_ports import HostRecords
 from previews.errors import StalledError, TransientError
 from tests.bind import KEY, BindProcess, name_server
 from tests.fakes.host_records import ADDRESS, INSTANCE, FakeHostRecords

@@ -4,9 +4,6 @@ import hashlib
 import json
 import secrets
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,10 +15,10 @@ import pytest
 from previews.adapters.registry import OCIRegistry
 from previews.domain.ports import Registry
 from previews.errors import StalledError, TransientError
+from tests.docker_registry import DockerRegistry
 from tests.fakes.registry import FakeRegistry
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-PATIENCE_SECONDS = 20.0
 
 
 class World(Protocol):
@@ -56,45 +53,6 @@ class FakeWorld:
 
     def cut_off(self) -> None:
         self.registry.is_unreachable = True
-
-
-class DockerRegistry:
-    """The program that Debian's docker-registry package holds, over a folder of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
-        configuration = directory / "registry.yaml"
-        configuration.write_text(
-            json.dumps(
-                {
-                    "version": 0.1,
-                    "log": {"level": "warn"},
-                    "storage": {"filesystem": {"rootdirectory": str(directory / "images")}},
-                    "http": {"addr": self.address},
-                }
-            )
-        )
-        with (directory / "registry.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                ["docker-registry", "serve", configuration], stdout=log, stderr=log
-            )
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not self._answers():
-            assert self._process.poll() is None, (directory / "registry.log").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.05)
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _answers(self) -> bool:
-        try:
-            return httpx2.get(f"http://{self.address}/v2/").is_success
-        except httpx2.ConnectError:
-            return False
 
 
 class DockerWorld:

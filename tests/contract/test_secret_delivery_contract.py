@@ -20,8 +20,8 @@ from previews.adapters.secrets.external import ExternalSecrets, SecretStore
 from previews.adapters.secrets.sealed import SealedSecrets
 from previews.domain import labels
 from previews.domain.database import Secret
-from previews.domain.ports import SecretDelivery
 from previews.domain.preview import PreviewKey
+from previews.domain.resource_ports import SecretDelivery
 from previews.errors import TransientError
 from tests.fakes import sealing_controller
 from tests.fakes.kubernetes_objects import KubernetesObjects, kubeconfig_for

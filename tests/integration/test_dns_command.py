@@ -14,8 +14,9 @@ from previews.app_dns import build_host_records, examine_dns
 from previews.cli import cli
 from previews.domain.findings import Level
 from previews.domain.inventory import Kind
-from previews.domain.ports import HostRecords, Store
+from previews.domain.ports import Store
 from previews.domain.preview import Phase, PreviewKey
+from previews.domain.resource_ports import HostRecords
 from previews.errors import ConfigurationError, StalledError
 from previews.reconcile.loop import World
 from previews.settings import Settings, load_settings

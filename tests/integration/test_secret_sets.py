@@ -16,8 +16,8 @@ from previews.adapters.secrets.external import ExternalSecrets, SecretStore
 from previews.adapters.secrets.files import BYTES_MAX, SecretFiles
 from previews.domain import labels
 from previews.domain.database import Secret, SecretKind, SecretType
-from previews.domain.ports import SecretSource
 from previews.domain.preview import Parcel, PreviewKey
+from previews.domain.resource_ports import SecretSource
 from previews.domain.secret_set import (
     DOCKER_CONFIG_ENTRY,
     IMAGE_PULL,

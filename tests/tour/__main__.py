@@ -20,6 +20,7 @@ import yaml
 
 from previews import app
 from previews.app_databases import build_refresh
+from previews.app_web import build_web
 from previews.domain.preview import PreviewKey, parse_head_sha
 from previews.domain.record import PreviewRecord
 from previews.reconcile.controller import Controller
@@ -91,7 +92,7 @@ class Tour:
         inbox = Inbox(world.store, loop.effects, loop.enqueue)
         self._store = world.store
         templates = build_refresh(settings, {}, clock)
-        web = app.build_web(settings, loop, world, inbox, templates)
+        web = build_web(settings, loop, world, inbox, templates)
         server = uvicorn.Server(uvicorn.Config(web, port=0, log_config=None))
         thread = threading.Thread(target=server.run)
         inbox.start()

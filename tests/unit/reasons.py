@@ -51,7 +51,7 @@ def _pairs_and_departures(name: str) -> set[str]:
                 found |= {text} - {""}
             case ast.Tuple(elts=[ast.JoinedStr(values=[ast.Constant(value="Health"), _]), _]):
                 found |= {f"Health{health}" for health in ARGO_CD_HEALTH}
-            case ast.Call(func=ast.Name(id="_why"), args=[_, ast.Constant(value=str(text))]):
+            case ast.Call(func=ast.Name(id="why"), args=[_, ast.Constant(value=str(text))]):
                 found.add(text)
             case ast.Call(func=ast.Name(id="Departure"), args=[ast.Constant(value=str(text)), *_]):
                 found.add(text)
@@ -126,7 +126,7 @@ class _Module:
                     yield from self._texts(source, function)
             case ast.Name(id=name) if name in _parameters(function):
                 pass  # whoever calls says it
-            case ast.Name() if self.path.name == "plan.py":
+            case ast.Name() if self.path.name in {"plan.py", "removal.py"}:
                 pass  # out of a pair, and reasons_of_plans finds those
             case _:
                 self.lost.append(f"{self.path.name}:{value.lineno}: {ast.unparse(value)}")

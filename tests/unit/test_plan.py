@@ -8,6 +8,7 @@ import pytest
 from previews.domain.caps import Place
 from previews.domain.lifetime import End, EndCause, Said
 from previews.domain.observation import (
+    LOOK_AGAIN_SECONDS,
     PROBE_AGAIN_SECONDS,
     SILENT_AGAIN_SECONDS,
     Deadlines,
@@ -490,3 +491,15 @@ def test_one_that_never_answered_is_waited_for() -> None:
     decision = decide(replace(LIVE, probe=silent))
     assert (decision.phase, decision.reason) == (Phase.DEPLOYING, "HostNotFound")
     assert not decision.failed
+
+
+def test_the_address_is_asked_soon_however_long_the_pods_took() -> None:
+    began = NOW - timedelta(minutes=5)
+    silent = replace(LIVE, probe=None, manifests_since=began, head_since=began)
+    soon = decide(silent).look_again_after_seconds
+    assert soon is not None
+    assert soon < LOOK_AGAIN_SECONDS
+    since = condition("Answering", NOW - timedelta(minutes=1), status=False)
+    later = decide(replace(silent, conditions=(since,))).look_again_after_seconds
+    assert later is not None
+    assert later > LOOK_AGAIN_SECONDS

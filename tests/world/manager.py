@@ -35,7 +35,7 @@ class Manager:
         self.directory = directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.host = host
-        self.port = _free_port(host)
+        self.port = free_port(host)
         self.url = f"http://{host}:{self.port}"
         self.log = directory / "manager.log"
         self.data = directory / "data"
@@ -181,7 +181,7 @@ def end_leftover(directory: Path) -> None:
         wait_until("the manager of an earlier run is gone", lambda: not left.is_running())
 
 
-def _free_port(host: str) -> int:
+def free_port(host: str) -> int:
     with socket.socket() as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]

@@ -181,10 +181,10 @@ class World:
         pull_request.borrow_image()
         return pull_request
 
-    def reconfigure_project(self, change: Callable[[Object], object]) -> None:
-        """Change what the manager is told of the project. It takes effect at the next start."""
+    def reconfigure(self, change: Callable[[Object], object]) -> None:
+        """Change what the manager is told. It takes effect at the next start."""
         known = json.loads((self.manager.directory / "previews.yaml").read_text())
-        change(known["projects"][0])
+        change(known)
         self.manager.configure(known)
 
     def spare_tag(self) -> str:

@@ -43,7 +43,7 @@ def fill(
     instance: str,
     file_copy_method: FileCopyMethod,
 ) -> bool:
-    """As `ports.DatabaseServer.fill_pool`. Another session at the same work is left to it."""
+    """As `resource_ports.DatabaseServer.fill_pool`. Another session at the same work is left to it."""
     with _alone(session, instance) as is_alone:
         if not is_alone:
             return False

@@ -53,7 +53,7 @@ class Address:
 
 
 class PostgresServer:
-    """`ports.DatabaseServer`. Safe from any thread."""
+    """`resource_ports.DatabaseServer`. Safe from any thread."""
 
     def __init__(
         self,

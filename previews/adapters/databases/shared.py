@@ -32,7 +32,7 @@ class _Address:
 
 
 class SharedDatabase:
-    """`ports.DatabaseServer` of one project. Safe from any thread."""
+    """`resource_ports.DatabaseServer` of one project. Safe from any thread."""
 
     def __init__(self, url_file: Path) -> None:
         """`url_file` holds `postgresql://user:password@host:port/name?sslmode=...`. Does not read it yet."""

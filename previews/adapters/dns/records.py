@@ -70,7 +70,7 @@ class UpdateKey:
 
 
 class ZoneRecords:
-    """`ports.HostRecords` on a name server. Safe from any thread."""
+    """`resource_ports.HostRecords` on a name server. Safe from any thread."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from previews.errors import PreviewsError, StalledError
 
 
 class DirectSecrets:
-    """`domain.ports.SecretDelivery` by Secrets of our own. Safe from any thread."""
+    """`domain.resource_ports.SecretDelivery` by Secrets of our own. Safe from any thread."""
 
     def __init__(self, *, api: KubernetesAPI, instance: str) -> None:
         self._api = api

@@ -53,7 +53,7 @@ class SecretStore:
 
 
 class ExternalSecrets:
-    """`domain.ports.SecretDelivery` by ExternalSecrets. Safe from any thread."""
+    """`domain.resource_ports.SecretDelivery` by ExternalSecrets. Safe from any thread."""
 
     def __init__(self, *, api: KubernetesAPI, instance: str, store: SecretStore) -> None:
         self._api = api

@@ -22,7 +22,7 @@ _CREDENTIALS = {"auth", "username"}
 
 
 class SecretFiles:
-    """`domain.ports.SecretSource`. Safe from any thread."""
+    """`domain.resource_ports.SecretSource`. Safe from any thread."""
 
     def __init__(self, key_file: Path) -> None:
         """`key_file` is made when it is needed for the first time."""

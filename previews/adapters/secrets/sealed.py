@@ -30,7 +30,7 @@ _READING = Reading(
 
 
 class SealedSecrets:
-    """`domain.ports.SecretDelivery` by SealedSecrets of strict scope. Safe from any thread."""
+    """`domain.resource_ports.SecretDelivery` by SealedSecrets of strict scope. Safe from any thread."""
 
     def __init__(self, *, api: KubernetesAPI, certificate: SealingCertificate) -> None:
         self._api = api
