@@ -3,6 +3,7 @@
 The previews are the sample application's. They have waited for a while when their images come, as they do for a CI.
 """
 
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,7 @@ OPTIONS = WorldOptions(
 BUILD_SECONDS = 40.0
 """How long CI takes at least: the longer an image is waited for, the more seldom it is asked for."""
 AT_ONCE = 10
+IMAGES_TOKEN = secrets.token_hex(16)
 NOWHERE = "nowhere/shop"
 """A repository that the gate is not told of, and the pods are."""
 BACK_OFF = {"ErrImagePull", "ImagePullBackOff"}
@@ -37,6 +39,8 @@ def measure_gate(cluster: RunningCluster, part: Part, say: Say, samples: int) ->
     """Half of the samples with an event of the registry, half without; then pods that cannot pull."""
     with World(cluster, OPTIONS) as world:
         world.spare_tag()
+        token = str(world.manager.write_secret("images-token", IMAGES_TOKEN))
+        world.reconfigure(lambda known: known["server"].update(images_token_file=token))
         world.manager.start()
         for stage, tells in (("pushed_to_open_gate", False), ("told_to_open_gate", True)):
             say(f"{samples} images, {'with' if tells else 'without'} an event of the registry")
@@ -87,7 +91,7 @@ def _tell(world: World, pull_request: PullRequest) -> None:
     httpx2.post(
         f"{world.manager.url}/webhooks/registry",
         json={"events": [{"action": "push", "target": target}]},
-        headers={"authorization": f"Bearer {world.manager.api_token}"},
+        headers={"authorization": f"Bearer {IMAGES_TOKEN}"},
         trust_env=False,
     ).raise_for_status()
 
