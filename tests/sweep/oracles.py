@@ -19,8 +19,6 @@ from tests.sweep.struck_town import StruckTown
 
 EXTRA_WRITES_MAX = 1
 """Commits, and statuses of one state on one commit, that a fault may cost."""
-EXTRA_PENDING_MAX = 2
-"""Where two projects share a pull request, what is said of one takes along how far the other is just then."""
 QUIET_RECONCILES = 20
 OVER = "Preview removed"
 DELAY_MAX = timedelta(minutes=20)
@@ -74,6 +72,8 @@ class Outcome:
     effects: list[tuple[Effect, str]]
     struck: bool
     bugs: list[str]
+    speakers: Mapping[str, int]
+    """How many previews have said something of a commit: two projects may share a pull request."""
     flaws: list[str]
     """What no run may end with."""
     restless: str
@@ -100,6 +100,7 @@ def outcome_of(town: StruckTown) -> Outcome:
         created=Counter(cluster.created),
         deleted=Counter(cluster.deleted),
         writes=_writes(town),
+        speakers=_speakers(town),
         effects=effects,
         restless=_restless(town),
         struck=town.strikes.struck,
@@ -125,7 +126,7 @@ def _too_much(expected: Outcome, found: Outcome) -> Iterator[Problem]:
     for name in sorted(found.things.keys() - expected.things.keys()):
         yield Problem(Kind.LEAKED, f"{name} is left")
     for what, count in (found.writes - expected.writes).items():
-        if count > (EXTRA_PENDING_MAX if what.startswith("pending ") else EXTRA_WRITES_MAX):
+        if count > EXTRA_WRITES_MAX * expected.speakers.get(what.rpartition(" ")[2], 1):
             yield Problem(Kind.DUPLICATED, f"{count} {what} more than undisturbed")
     for did, usually, counted in (
         ("created", expected.created, found.created),
@@ -207,10 +208,15 @@ def _writes(town: StruckTown) -> Counter[str]:
     said: Counter[str] = Counter()
     for call in town.forge.writes:
         if call.startswith("set_commit_status "):
-            _, repository, head_sha, context, state = call.split()
-            said[f"{state} statuses of {context} on {repository} {head_sha}"] += 1
+            _, repository, head_sha, _, state = call.split()
+            said[f"{state} statuses on {repository} {head_sha}"] += 1
     changes = {f"times {operation}": count for operation, count in town.changes.items()}
     return said + Counter({"commits": town.gitops.pushes, **changes})
+
+
+def _speakers(town: StruckTown) -> Counter[str]:
+    calls = [call.split() for call in town.forge.writes if call.startswith("set_commit_status ")]
+    return Counter(head_sha for head_sha, _ in {(call[2], call[3]) for call in calls})
 
 
 def _of_databases(town: StruckTown) -> dict[str, str]:
