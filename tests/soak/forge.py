@@ -13,7 +13,8 @@ from tests.soak.branches import Branches, branch_of
 
 CALLS_AT_ONCE = 2
 """More of them only queue at the forge, which shares two processors with everything else."""
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
+"""On a machine that does much else Gitea was away for more than two minutes."""
 RETRY_SECONDS = 0.5
 THERE_ALREADY = frozenset({409, 422})
 
@@ -75,6 +76,9 @@ class PatientForge:
             answer = self._client.request(method, path, **request)
             if method == "POST" and answer.status_code in THERE_ALREADY:
                 return None
+            if answer.status_code == httpx2.codes.UNAUTHORIZED:
+                # Of a token that it took before and takes again: Gitea has just been started.
+                raise RuntimeError(answer.text[:300])
             if answer.is_client_error:
                 raise ForgeRefusedError(
                     f"{method} {path}: {answer.status_code} {answer.text[:300]}"

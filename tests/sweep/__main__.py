@@ -28,7 +28,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     # As Ctrl-C does it: every `finally` takes back what was made.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    chosen = Chosen(arguments.workloads, arguments.few, arguments.plan)
+    chosen = Chosen(arguments.workloads, arguments.few, arguments.plan, arguments.in_turn)
     try:
         if arguments.share:
             share, _, shares = arguments.share.partition("/")
@@ -61,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--few", action="store_true", help="one plan for each effect and strike; figures as JSON"
+    )
+    made.add_argument(
+        "--in-turn",
+        action="store_true",
+        help="each place in one of the three ways, in turn: a third of the time",
     )
     made.add_argument("--seed", type=int, default=SEED, help="of the order of sets (%(default)s)")
     made.add_argument(

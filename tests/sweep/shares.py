@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.sweep.plans import Plan
+from tests.sweep.plans import Plan, Strike
 from tests.sweep.report import Finding
 from tests.sweep.wide import BY_NAME, Result, carry_out, few_plans, plans_of, undisturbed, warm_up
 
@@ -30,6 +30,8 @@ class Chosen:
     """One for each effect and strike rather than all."""
     plan: str = ""
     """Only this one."""
+    in_turn: bool = False
+    """Each place in one way rather than in all three: in the next way at the next place."""
 
 
 class ShareError(Exception):
@@ -49,7 +51,12 @@ def work_share(chosen: Chosen, share: int, shares: int) -> None:
     else:
         for name in chosen.workloads:
             outcome = undisturbed(BY_NAME[name])
-            _tell(name, carry_out(plans_of(BY_NAME[name], outcome)[share::shares], outcome))
+            plans = plans_of(BY_NAME[name], outcome)
+            if chosen.in_turn:
+                ways = len(Strike)
+                # A place's plans stand side by side.
+                plans = [each for n, each in enumerate(plans) if n % ways == n // ways % ways]
+            _tell(name, carry_out(plans[share::shares], outcome))
         return
     mine = plans[share::shares]
     for name, outcome in outcomes.items():
@@ -96,6 +103,7 @@ def _tell(workload: str, results: Iterator[Result]) -> None:
 def _start(chosen: Chosen, share: int, shares: int, seed: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.sweep", "--share", f"{share}/{shares}"]
     command += ["--workloads", ",".join(chosen.workloads)]
+    command += ["--in-turn"] * chosen.in_turn
     command += ["--few"] * chosen.few + ["--plan", chosen.plan] * bool(chosen.plan)
     return subprocess.Popen(
         command,
