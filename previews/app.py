@@ -16,23 +16,30 @@ from fastapi import FastAPI
 from previews.adapters.cluster import KubernetesCluster
 from previews.adapters.forges.gitea import GiteaForge
 from previews.adapters.forges.github import GitHubForge
+from previews.adapters.forges.github_app import AppCredentials
+from previews.adapters.forges.github_credentials import Credentials as GitHubCredentials
+from previews.adapters.forges.github_credentials import TokenFile
+from previews.adapters.forges.github_permissions import wanted
 from previews.adapters.git_command import Credentials
 from previews.adapters.gitops import GitRepository
 from previews.adapters.ingress_metrics import IngressMetrics
 from previews.adapters.manifests import ManifestRenderer
 from previews.adapters.probe import HTTPProber
 from previews.adapters.registry import OCIRegistry
+from previews.adapters.rules_yaml import read_yaml
 from previews.adapters.secrets.files import SecretFiles
 from previews.adapters.store import SingleManagerLock, SQLStore
 from previews.app_certificate import build_certificate_watch
 from previews.app_databases import build_deliveries, build_refresh, build_servers, pools
 from previews.app_dns import build_host_records
 from previews.app_web import build_web
+from previews.domain.forge_ports import Forge
 from previews.domain.inventory import Limits
 from previews.domain.observation import Deadlines
-from previews.domain.ports import Clock, Cluster, Forge, Store
+from previews.domain.ports import Clock, Cluster, Store
 from previews.domain.preview import PreviewKey
-from previews.errors import StalledError
+from previews.errors import ConfigurationError, StalledError
+from previews.forge_settings import ForgeSettings
 from previews.reconcile.controller import Controller
 from previews.reconcile.effects import LoggingWitness, Witness
 from previews.reconcile.inbox import Inbox
@@ -154,6 +161,7 @@ def build_world(settings: Settings, clock: Clock, cluster: Cluster, store: Store
         databases=build_servers(settings),
         deliveries=build_deliveries(settings, clock),
         host_records=build_host_records(settings),
+        read_yaml=read_yaml,
         secret_source=SecretFiles(settings.data_directory / "secret-ids.key"),
     )
 
@@ -179,8 +187,25 @@ def build_forge(settings: Settings) -> Forge:
     """The forge that the configuration names."""
     forge = settings.forge
     if forge.kind == "github":
-        return GitHubForge(api_url=forge.api_url, token_file=forge.token_file)
-    return GiteaForge(api_url=forge.api_url, token_file=forge.token_file)
+        return GitHubForge(api_url=forge.api_url, credentials=build_credentials(forge))
+    return GiteaForge(api_url=forge.api_url, token_file=_token_file(forge))
+
+
+def build_credentials(forge: ForgeSettings) -> GitHubCredentials:
+    """What GitHub is asked with: an App, or a token."""
+    if forge.app is None:
+        return TokenFile(_token_file(forge))
+    return AppCredentials(
+        app_id=forge.app.id,
+        private_key_file=forge.app.private_key_file,
+        permissions=wanted(environments=True),
+    )
+
+
+def _token_file(forge: ForgeSettings) -> Path:
+    if forge.token_file is None:
+        raise ConfigurationError("forge.token_file: must be given")
+    return forge.token_file
 
 
 def build_renderer(settings: Settings) -> ManifestRenderer:
@@ -220,6 +245,7 @@ def build_options(settings: Settings) -> Options:
         collecting=Limits(grace=settings.collect.grace, per_sweep=settings.collect.per_sweep),
         collect_seconds=settings.collect.interval.total_seconds(),
         pools=pools(settings),
+        applications_url=settings.argocd.applications_url(),
     )
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from previews.adapters.forges.github import GitHubForge
+from previews.app_news import hear
 from previews.domain.lifetime import VISITOR
 from previews.domain.preview import PreviewKey
 from previews.domain.record import PreviewRecord
 from previews.errors import TransientError
 from previews.reconcile.certificate_watch import CertificateWatch
-from previews.reconcile.images import ImageGate
 from previews.reconcile.inbox import Inbox
 from previews.reconcile.loop import Loop, World
 from previews.reconcile.template_refresh import TemplateRefresh
@@ -19,7 +20,6 @@ from previews.settings import Settings
 from previews.web import create_web
 from previews.web.actions import Desk
 from previews.web.api import api_router
-from previews.web.builds import BuildNews
 from previews.web.images import image_routers
 from previews.web.metrics import Metrics, Sources, metrics_router
 from previews.web.standing import finder
@@ -44,12 +44,7 @@ def build_web(
     projects = settings.project_map()
 
     def keys_of(repository: str, number: int) -> Sequence[PreviewKey]:
-        wanted = repository.casefold()
-        return [
-            PreviewKey(project.name, number)
-            for project in projects.values()
-            if project.repository.casefold() == wanted
-        ]
+        return [PreviewKey(each.name, number) for each in loop.repositories.projects_at(repository)]
 
     def address_of(record: PreviewRecord) -> Address | None:
         project = projects.get(record.key.project)
@@ -68,13 +63,14 @@ def build_web(
         submit=inbox.submit,
         clock=world.clock,
         answered=metrics.answered,
-        hear=partial(_hear, loop.images),
+        hear=partial(hear, loop, world.clock, settings.instance),
     )
     token = (lambda: _secret(token_file).decode()) if token_file else None
     images_file = settings.server.images_token_file
     images_token = (lambda: _secret(images_file).decode()) if images_file else None
     api = api_router(
         readiness=loop.readiness,
+        notes=loop.notes,
         token=token,
         previews=Previews(
             store=world.store,
@@ -107,14 +103,6 @@ def build_web(
     )
 
 
-def _hear(images: ImageGate, news: BuildNews) -> None:
-    """What a forge says of CI: whoever waits for an image is looked at."""
-    if news.image_path:
-        images.pushed([news.image_path])
-    else:
-        images.built(news.repository, news.numbers, news.head_sha)
-
-
 def _build_metrics(
     projects: frozenset[str],
     loop: Loop,
@@ -137,6 +125,11 @@ def _build_metrics(
             effects=loop.effects.counts,
             probes=loop.probes.results,
             resynced_at=lambda: loop.resync.completed_at,
+            listings=loop.resync.listings,
+            redeliveries=loop.redelivery.counts,
+            allowances=(
+                world.forge.connection.allowances if isinstance(world.forge, GitHubForge) else tuple
+            ),
             certificate=lambda: certificates.last if certificates else None,
             clock=world.clock,
         )

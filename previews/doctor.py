@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from previews import doctor_cluster, doctor_outside
+from previews import doctor_app, doctor_cluster, doctor_forge, doctor_outside
 from previews.doctor_case import Case, unknown
 from previews.domain.findings import Finding
 from previews.errors import PreviewsError
@@ -32,8 +32,9 @@ CONFIGURATION = "configuration"
 """Looked at first: without it there is nothing else to look at."""
 CHECKS = (
     Check("data directory", doctor_outside.check_data_directory),
-    Check("webhooks", doctor_outside.check_webhooks),
-    Check("forge", doctor_outside.check_forge),
+    Check("webhooks", doctor_forge.check_webhooks),
+    Check("forge", doctor_forge.check_forge),
+    Check("github app", doctor_app.check_app),
     Check("gitops", doctor_outside.check_gitops, 30.0),
     Check("registry", doctor_outside.check_registries),
     Check("database", doctor_outside.check_databases),

@@ -11,8 +11,6 @@ from threading import Event
 
 from previews.adapters.access_review import AccessReview
 from previews.adapters.databases.postgres import PostgresServer
-from previews.adapters.forges.gitea import GiteaForge
-from previews.adapters.forges.rights import fetch_rights
 from previews.adapters.git_command import Credentials
 from previews.adapters.http_look import Seen, look
 from previews.adapters.ingress_metrics import IngressMetrics
@@ -22,7 +20,6 @@ from previews.adapters.registry_login import parse_repository
 from previews.adapters.registry_ping import RegistryPing, is_registry
 from previews.adapters.secrets.certificate import SealingCertificate, from_controller, from_file
 from previews.adapters.store import SingleManagerLock
-from previews.app import build_forge
 from previews.app_certificate import build_tls_check, ingress_address
 from previews.app_databases import CERTIFICATE_AGE_MAX, build_servers
 from previews.app_dns import examine_dns
@@ -66,80 +63,6 @@ def _who_works_in(directory: Path) -> str:
     with closing(SingleManagerLock(directory)) as lock:
         is_free = lock.acquire(now, on_wait=lambda: None)
     return "no manager works in it now" if is_free else "a manager works in it"
-
-
-def check_webhooks(case: Case) -> list[Finding]:
-    """Whether the forge can tell the manager what happens."""
-    forge = case.settings.forge
-    if not forge.webhook_secret_files:
-        every = int(case.settings.resync.total_seconds())
-        said = f"no webhook is accepted: what happens at the forge is seen every {every} s only"
-        remedy = (
-            "put a random secret into a file, name it in forge.webhook_secret_files, and give it to a webhook of "
-            "the repositories for pull requests (docs/forges.md)"
-        )
-        return [warning("webhooks", said, remedy)]
-    empty = [str(file) for file in forge.webhook_secret_files if not _has_text(file)]
-    if empty:
-        said = f"these files hold no secret that can be read: {', '.join(empty)}"
-        return [problem("webhooks", said, "put the webhook's secret into each, in one line")]
-    return [fine("webhooks", f"accepted secrets: {len(forge.webhook_secret_files)}")]
-
-
-def _has_text(file: Path) -> bool:
-    try:
-        return bool(file.read_bytes().strip())
-    except OSError:
-        return False
-
-
-def check_forge(case: Case) -> list[Finding]:
-    """Whether the token works, and what it may do in each project's repository."""
-    settings = case.settings.forge
-    forge = build_forge(case.settings)
-    try:
-        forge.check()
-    except PreviewsError as error:
-        remedy = (
-            f"see whether forge.api_url is right, and whether {settings.token_file} holds a token that is still "
-            "valid (docs/forges.md says which rights it needs)"
-        )
-        return [problem("forge", error.message, remedy)]
-    finally:
-        if isinstance(forge, GiteaForge):
-            forge.close()
-    repositories = sorted({project.repository for project in case.settings.projects})
-    taken = fine("forge", f"{settings.api_url} takes the token")
-    return [taken, *(_rights_in(each, case) for each in repositories)]
-
-
-def _rights_in(repository: str, case: Case) -> Finding:
-    forge = case.settings.forge
-    try:
-        rights = fetch_rights(
-            repository, kind=forge.kind, api_url=forge.api_url, token_file=forge.token_file
-        )
-    except PreviewsError as error:
-        remedy = (
-            f"see whether `repository: {repository}` is spelled as the forge has it, and give the token's user "
-            "access to it"
-        )
-        return problem("forge", error.message, remedy)
-    if rights.is_archived:
-        said = f"{repository} is archived: nothing can be written there"
-        return warning("forge", said, "take it out of projects, or unarchive it")
-    if rights.may_push is None:
-        said = f"{repository} can be read; the forge does not say whether commit statuses can be written"
-        return unknown(
-            "forge", said, "give the token the right to write commit statuses and comments"
-        )
-    if not rights.may_push:
-        said = f"{repository} can be read, and no commit status can be written there"
-        remedy = (
-            "give the token's user write access (GitHub: the permission `Commit statuses: write`)"
-        )
-        return problem("forge", said, remedy)
-    return fine("forge", f"{repository} can be read, and its commit statuses written")
 
 
 def check_gitops(case: Case) -> list[Finding]:

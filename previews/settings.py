@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from previews.argocd_settings import ArgoCDSettings
 from previews.database_settings import (
     DatabaseServerSettings,
     ProjectDatabaseSettings,
@@ -32,9 +33,12 @@ from previews.domain.hosts import HostRule
 from previews.domain.project import DATABASE_PARAMETERS, Helm, Project
 from previews.domain.secret_set import SecretSet
 from previews.errors import ConfigurationError
+from previews.feedback_settings import FeedbackSettings
+from previews.forge_settings import ForgeSettings
 from previews.image_settings import ImageSettings
 from previews.ingress_settings import DomainSettings, IngressSettings
 from previews.lifetime_settings import LifetimeSettings
+from previews.policy_settings import PolicySettings
 from previews.probe_settings import ProbeSettings
 from previews.secret_settings import (
     SecretSetSettings,
@@ -48,7 +52,6 @@ from previews.setting_types import (
     Duration,
     ExistingFile,
     GitUrl,
-    HttpUrl,
     Limit,
     Section,
     Span,
@@ -62,17 +65,6 @@ GITHUB_PUSHES_PER_MINUTE = 6
 """What GitHub recommends for one repository."""
 
 
-class ForgeSettings(Section):
-    """Where the pull requests are."""
-
-    kind: Literal["github", "gitea"]
-    api_url: HttpUrl = "https://api.github.com"
-    """GitHub: the API's address. Gitea or Forgejo: the server's."""
-    token_file: ExistingFile
-    webhook_secret_files: Annotated[list[ExistingFile], Field(max_length=5)] = []
-    """Any of these secrets is accepted, so that one can be replaced. Empty: no webhooks, resync only."""
-
-
 class GitOpsSettings(Section):
     """The repository that Argo CD deploys from."""
 
@@ -84,12 +76,6 @@ class GitOpsSettings(Section):
     password_file: ExistingFile | None = None
     pushes_per_minute: Annotated[float, Field(gt=0)] | None = None
     """Unlimited when absent, but 6 on github.com."""
-
-
-class ArgoCDSettings(Section):
-    """The Argo CD that deploys the previews."""
-
-    namespace: Annotated[str, checked_by(naming.check_project_name)] = "argocd"
 
 
 class KubernetesSettings(Section):
@@ -193,7 +179,10 @@ class ProjectSettings(Section):
     """Parts of the application that get a host each, `pr-7-api` beside `pr-7`."""
     probe: ProbeSettings = ProbeSettings()
     """What must answer before the preview is live, and while it is."""
+    policy: PolicySettings = PolicySettings()
+    """Which pull requests get a preview."""
     lifetime: LifetimeSettings = LifetimeSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     limits: CapsSettings = CapsSettings()
     database: ProjectDatabaseSettings | None = None
     """Absent: its previews have none that the manager knows of."""
@@ -318,7 +307,9 @@ class Settings(Section):
                 helm=Helm(**project.deploy.helm.model_dump()),
                 url_pattern=f"{self.domain.scheme}://{{host}}{port}/",
                 probe=project.probe.policy(),
+                policy=project.policy.policy(),
                 lifetime=project.lifetime.policy(),
+                comment_mode=project.feedback.comment,
                 caps=project.limits.caps(),
                 database=project.database.policy(project.name) if project.database else None,
                 secrets=project.secret_sets(),

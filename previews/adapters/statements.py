@@ -5,6 +5,7 @@ from sqlalchemy import (
     Delete,
     FromClause,
     Table,
+    Update,
     and_,
     bindparam,
     delete,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    update,
 )
 from sqlalchemy.dialects import sqlite
 from sqlmodel import SQLModel
@@ -27,6 +29,7 @@ _PUBLISHED = SQLModel.metadata.tables["published"]
 _WISHES = SQLModel.metadata.tables["wishes"]
 _HISTORY = SQLModel.metadata.tables["history"]
 _NAMED_IMAGE = SQLModel.metadata.tables["named_image"]
+_CONVERSATION = SQLModel.metadata.tables["conversation"]
 
 
 def _save_statement(table: Table) -> sqlite.Insert:
@@ -62,7 +65,7 @@ def _prune_history_statement() -> Delete:
 
 
 def _forget_statements() -> tuple[Delete, ...]:
-    """What was published on a pull request is forgotten with the last preview that is known at it."""
+    """What was said on a pull request is forgotten with the last preview that is known at it."""
     this, other = _PREVIEW.alias("this"), _PREVIEW.alias("other")
     same_pull_request = and_(
         other.c.repository == this.c.repository, other.c.number == this.c.number
@@ -71,9 +74,12 @@ def _forget_statements() -> tuple[Delete, ...]:
         _of_preview(this),
         ~exists().where(same_pull_request, other.c.project != this.c.project),
     )
-    published = tuple_(_PUBLISHED.c.repository, _PUBLISHED.c.number).in_(alone)
+    said = [
+        delete(table).where(tuple_(table.c.repository, table.c.number).in_(alone))
+        for table in (_PUBLISHED, _CONVERSATION)
+    ]
     rows = [delete(table).where(_of_preview(table)) for table in (_HISTORY, _WISHES, _PREVIEW)]
-    return delete(_PUBLISHED).where(published), *rows
+    return *said, *rows
 
 
 def _publish_statement() -> sqlite.Insert:
@@ -84,11 +90,43 @@ def _publish_statement() -> sqlite.Insert:
     )
 
 
+def _comments_read_statement() -> sqlite.Insert:
+    """Only ever later."""
+    statement = sqlite.insert(_CONVERSATION)
+    until = statement.excluded["read_until"]
+    return statement.on_conflict_do_update(
+        index_elements=_CONVERSATION.primary_key,
+        set_={"read_until": until},
+        where=until > _CONVERSATION.c.read_until,
+    )
+
+
 def _name_image_statement() -> sqlite.Insert:
     """The same name again changes nothing but when that was."""
     statement = sqlite.insert(_NAMED_IMAGE)
     new = {name: statement.excluded[name] for name in ("tag", "digest", "named_at")}
     return statement.on_conflict_do_update(index_elements=_NAMED_IMAGE.primary_key, set_=new)
+
+
+def _name_pull_request_statement() -> Update:
+    """Writes nothing when nothing changed."""
+    known = bindparam("known", type_=_PREVIEW.c.pull_request.type)
+    return (
+        update(_PREVIEW)
+        .where(_of_preview(_PREVIEW), _PREVIEW.c.pull_request.is_distinct_from(known))
+        .values(repository=bindparam("name"), pull_request=known)
+    )
+
+
+def _rename_statements() -> tuple[Update, ...]:
+    """What is known under the old name is the newer: the new one may have belonged to a repository before."""
+    return tuple(
+        update(table)
+        .where(table.c.repository == bindparam("at"))
+        .values(repository=bindparam("name"))
+        .prefix_with("OR REPLACE")
+        for table in (_PUBLISHED, _CONVERSATION)
+    )
 
 
 FRESH = values_of_preview(PreviewRecord(key=PreviewKey("", 0), fetch_mark=1))
@@ -108,6 +146,15 @@ ADD_HISTORY = insert(_HISTORY)
 PRUNE_HISTORY = _prune_history_statement()
 FORGET = _forget_statements()
 PUBLISH = _publish_statement()
+PULL_REQUESTS_AT = select(_PREVIEW.c.project, _PREVIEW.c.number, _PREVIEW.c.pull_request).where(
+    _PREVIEW.c.repository == bindparam("at")
+)
+NAME_PULL_REQUEST = _name_pull_request_statement()
+RENAME = _rename_statements()
+RECORD_COMMENTS_READ = _comments_read_statement()
+COMMENTS_READ = select(_CONVERSATION.c.read_until).where(
+    _CONVERSATION.c.repository == bindparam("at"), _CONVERSATION.c.number == bindparam("at_number")
+)
 NAME_IMAGE = _name_image_statement()
 NAMED_IMAGE = select(_NAMED_IMAGE).where(
     _NAMED_IMAGE.c.project == bindparam("of"), _NAMED_IMAGE.c.head_sha == bindparam("at_head")

@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,6 +108,10 @@ class SQLStore:
             self._mark(connection, marked)
         return answers
 
+    def known_deliveries(self, guids: Sequence[str]) -> set[str]:
+        with self._translating(), self._reading.connect() as connection:
+            return set(connection.scalars(statements.KNOWN, {"guids": list(guids)}))
+
     def _mark(self, connection: Connection, keys: Sequence[PreviewKey]) -> None:
         if keys:
             fresh = statements.FRESH | {"updated_at": self._clock.now()}
@@ -194,6 +198,28 @@ class SQLStore:
         with self._translating(), self._reading.connect() as connection:
             row = connection.execute(statements.NAMED_IMAGE, asked).one_or_none()
         return named_image_of(row) if row else None
+
+    def name_repository(self, repository_id: int, name: str, *, was: str) -> None:
+        with self._writing(self._ordinary) as connection:
+            for row in connection.execute(statements.PULL_REQUESTS_AT, {"at": was}).all():
+                known = row.pull_request | {"repository": name, "repository_id": repository_id}
+                place = {"of": row.project, "at_number": row.number}
+                connection.execute(
+                    statements.NAME_PULL_REQUEST, place | {"name": name, "known": known}
+                )
+            if name != was:
+                for statement in statements.RENAME:
+                    connection.execute(statement, {"at": was, "name": name})
+
+    def comments_read_until(self, repository: str, number: int) -> datetime | None:
+        asked = {"at": repository, "at_number": number}
+        with self._translating(), self._reading.connect() as connection:
+            return connection.scalar(statements.COMMENTS_READ, asked)
+
+    def record_comments_read(self, repository: str, number: int, until: datetime) -> None:
+        row = {"repository": repository, "number": number, "read_until": until}
+        with self._writing(self._ordinary) as connection:
+            connection.execute(statements.RECORD_COMMENTS_READ, row)
 
     def published(self, repository: str, number: int) -> Mapping[str, str]:
         wanted = select(PublishedRow).where(

@@ -15,7 +15,8 @@ from sqlalchemy import JSON, Dialect, Index, Row, Text, TypeDecorator, text
 from sqlmodel import Field, SQLModel
 
 from previews.domain.images import NamedImage
-from previews.domain.lifetime import Anchor, Expiry, Facts, Said, Until, Wishes
+from previews.domain.lifetime import Anchor, Approval, Expiry, Facts, Said, Until, Wishes
+from previews.domain.policy import PathsVerdict
 from previews.domain.preview import (
     Condition,
     Grant,
@@ -95,6 +96,8 @@ class PreviewRow(SQLModel, table=True):
     parcels: list[dict[str, Any]] = Field(
         sa_type=JSON, sa_column_kwargs={"server_default": text("'[]'")}
     )
+    paths: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
+    shown_at: datetime | None
 
 
 class WishesRow(SQLModel, table=True):
@@ -115,6 +118,8 @@ class WishesRow(SQLModel, table=True):
     active_at: str | None = Field(sa_type=Text)
     reset: str | None = Field(sa_type=Text)
     rotation: str | None = Field(sa_type=Text)
+    asked: str | None = Field(sa_type=Text)
+    approval: str | None = Field(sa_type=Text)
 
 
 class HistoryRow(SQLModel, table=True):
@@ -138,6 +143,16 @@ class PublishedRow(SQLModel, table=True):
     number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     target: str = Field(primary_key=True, sa_type=AnyText)
     digest: str = Field(sa_type=Text)
+
+
+class ConversationRow(SQLModel, table=True):
+    """How far the commands on a pull request were read."""
+
+    __tablename__ = "conversation"
+
+    repository: str = Field(primary_key=True, sa_type=AnyText)
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    read_until: datetime
 
 
 class NamedImageRow(SQLModel, table=True):
@@ -204,12 +219,14 @@ def values_of_preview(record: PreviewRecord) -> dict[str, Any]:
         "message": record.message,
         "failed": record.failed,
         "conditions": [_document(condition) for condition in record.conditions],
+        "paths": _document(record.paths) if record.paths else None,
         "facts": _document(record.facts) if record.facts else None,
         "expiry": _document(record.expiry) if record.expiry else None,
         "queued_since": record.queued_since,
         "manifests_since": record.manifests_since,
         "is_rewritten": record.is_rewritten,
         "removal": _document(record.removal) if record.removal else None,
+        "shown_at": record.shown_at,
     }
 
 
@@ -248,6 +265,7 @@ def record_of(row: PreviewRow | Row[Any]) -> PreviewRecord:
         fetch_mark=row.fetch_mark,
         pull_request=_fitting(_pull_request, row.pull_request),
         head_since=row.head_since,
+        paths=_fitting(PathsVerdict, row.paths),
         facts=_fitting(_facts, row.facts),
         expiry=_fitting(_expiry, row.expiry),
         queued_since=row.queued_since,
@@ -266,6 +284,7 @@ def record_of(row: PreviewRow | Row[Any]) -> PreviewRecord:
         message=row.message,
         failed=row.failed,
         conditions=tuple(condition for condition in conditions if condition),
+        shown_at=row.shown_at,
     )
 
 
@@ -304,8 +323,14 @@ def _fitting(build: Callable[..., T], document: dict[str, Any] | None) -> T | No
         return None
 
 
-def _pull_request(*, labels: list[str] | None = None, **rest: Any) -> PullRequest:  # noqa: ANN401 - what JSON holds
-    return PullRequest(labels=tuple(labels or ()), **rest)
+def _pull_request(
+    *,
+    labels: list[str] | None = None,
+    updated_at: str | None = None,
+    **rest: Any,  # noqa: ANN401 - what JSON holds
+) -> PullRequest:
+    moment = _moment(updated_at) if updated_at else None
+    return PullRequest(labels=tuple(labels or ()), updated_at=moment, **rest)
 
 
 def _manifests(
@@ -384,6 +409,10 @@ def _until(document: dict[str, Any]) -> Until:
     return Until(until, at, str(document.get("by", "")))
 
 
+def _approval(document: dict[str, Any]) -> Approval:
+    return Approval(str(document["head_sha"]), _moment(document["at"]), str(document.get("by", "")))
+
+
 def _moment(said: str) -> datetime:
     moment = datetime.fromisoformat(said)
     if moment.tzinfo is None:
@@ -404,8 +433,10 @@ _WISHES: dict[str, Callable[[Any], object]] = {
             "rotation",
             "eviction",
             "confirmation",
+            "asked",
         ),
         _said,
     ),
+    "approval": _approval,
     "active_at": _moment,
 }

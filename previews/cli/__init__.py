@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from previews.cli import dns, doctor, ingress, manager, templates, verbs
+from previews.cli import dns, doctor, github_app, ingress, manager, templates, verbs
 from previews.cli.text import plain
 from previews.errors import ConfigurationError, PreviewsError
 
@@ -22,6 +22,7 @@ templates.add_to(cli)
 ingress.add_to(cli)
 doctor.add_to(cli)
 dns.add_to(cli)
+github_app.add_to(cli)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from previews.adapters.ingress_manifests import (
     file_names,
 )
 from previews.domain.hosts import is_dns_label
-from previews.domain.messages import plain
+from previews.domain.markdown import plain
 from previews.domain.ports import GitOpsRepository, PushRejectedError
 from previews.errors import ConfigurationError, TransientError
 from previews.settings import Settings, load_settings

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from previews.domain.messages import plain
+from previews.domain.markdown import plain
 from previews.domain.naming import short_sha
 from previews.domain.preview import HeadSha, PreviewKey, Stage
 

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
+from previews.domain.memory import Memory
 from previews.domain.naming import folder_of, root_file, root_name, shard_of
-from previews.domain.preview import PreviewKey, Stage
-from previews.domain.record import PreviewRecord
+from previews.domain.preview import PreviewKey
 
-ORPHANS_OF_ONE_PREVIEW = 5
-"""Application, AppProject, Namespace, Database, Record: what one preview leaves is no mass, however few others are."""
+ORPHANS_OF_ONE_PREVIEW = 6
+"""Application, AppProject, Namespace, Database, Record, Deployments: what one preview leaves is no mass of orphans,
+however few others there are."""
 SWEEPS_OF_A_MASS = 5
 """Orphans that would take more sweeps than this are more than a fast path that failed now and then."""
 SIGHTINGS_MIN = 2
@@ -35,6 +36,8 @@ class Kind(StrEnum):
     """And the role that may use it, on a server outside of the cluster."""
     RECORD = "Record"
     """The address of its host, in a zone that takes updates."""
+    DEPLOYMENT = "Deployment"
+    """One that the forge shows of a commit of its pull request."""
     FOLDER = "Folder"
     """A preview's files in Git."""
     ROOT_FILE = "RootFile"
@@ -54,7 +57,14 @@ class Verdict(StrEnum):
 
 
 _AFTER_APPLICATION = frozenset(
-    {Kind.APP_PROJECT, Kind.NAMESPACE, Kind.CONFIG_MAP, Kind.DATABASE, Kind.RECORD}
+    {
+        Kind.APP_PROJECT,
+        Kind.NAMESPACE,
+        Kind.CONFIG_MAP,
+        Kind.DATABASE,
+        Kind.RECORD,
+        Kind.DEPLOYMENT,
+    }
 )
 
 Identity: TypeAlias = tuple[Kind, str, str]
@@ -126,18 +136,6 @@ class ForgeAnswer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What the store remembers of one preview, as far as it counts here."""
-
-    removing_since: datetime | None = None
-    """A removal that is not finished."""
-    ended: str = ""
-    """Why it was taken away, if it was and has not come back."""
-    holds_shard: bool = True
-    """Whether it has, or may yet get, files in its shard."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Suspicion:
     """What was found out about a preview that has objects and no files in Git."""
 
@@ -165,22 +163,6 @@ class View:
     """How long a removal may be under way before what it has not reached counts as left behind."""
 
 
-def memory_of(record: PreviewRecord) -> Memory:
-    """What a record says about its preview's objects."""
-    removal, manifests = record.removal, record.manifests
-    stage = manifests.stage if manifests else None
-    has_files = stage in {Stage.WHOLE, Stage.NAMESPACE}
-    since, ended = None, ""
-    # The removal of one that has come back is over, whatever its receipt says.
-    if removal is not None and stage is not Stage.WHOLE:
-        if removal.finished_at is None:
-            since = removal.started_at
-        elif not has_files:
-            ended = f"{removal.cause} by {removal.by}"
-    may_come = record.pull_request is None or record.pull_request.is_open
-    return Memory(removing_since=since, ended=ended, holds_shard=has_files or may_come)
-
-
 def shard_of_keep(instance: str, name: str) -> str:
     """The shard of the ConfigMap of this name; empty if it is no shard's."""
     prefix = root_name(instance, "")
@@ -206,6 +188,7 @@ def suspects(
     *,
     projects: Collection[str],
     keys_in_git: Collection[PreviewKey],
+    memories: Mapping[PreviewKey, Memory],
 ) -> list[PreviewKey]:
     """Previews of ours that have objects, and no files in Git: about these the forge has to be asked."""
     return sorted(
@@ -216,6 +199,7 @@ def suspects(
             and each.owner.project in projects
             and each.owner not in keys_in_git
             and not each.deleting
+            and not _is_shown(each, memories.get(each.owner, Memory()))
         }
     )
 
@@ -236,11 +220,18 @@ def _judge(thing: OwnedObject, view: View, busy: Collection[str]) -> Found:
         verdict, cause = Verdict.NOT_OURS, f"no project {project!r} is in the configuration"
     elif thing.deleting:
         verdict, cause = Verdict.BEING_REMOVED, "Kubernetes is deleting it"
+    elif _is_shown(thing, view.memories.get(thing.owner or PreviewKey("", 0), Memory())):
+        verdict, cause = Verdict.WANTED, "its preview is on its way"
     elif thing.owner is not None:
         verdict, cause = _judge_preview(thing.owner, view)
     else:
         verdict, cause = _judge_shard(thing, view, busy)
     return Found(owned=thing, verdict=verdict, cause=cause)
+
+
+def _is_shown(thing: OwnedObject, memory: Memory) -> bool:
+    """Whether it shows a preview that is wanted: one that waits has a deployment, and nothing else yet."""
+    return thing.kind is Kind.DEPLOYMENT and memory.is_shown
 
 
 def _judge_preview(key: PreviewKey, view: View) -> tuple[Verdict, str]:
@@ -379,13 +370,19 @@ def _waits(
 
 
 def _mass(found: Sequence[Found], limits: Limits) -> str:
-    orphans = sum(each.verdict is Verdict.ORPHAN for each in found)
-    ours = sum(each.verdict is not Verdict.NOT_OURS for each in found)
+    orphans = len({_unit(each) for each in found if each.verdict is Verdict.ORPHAN})
+    ours = len({_unit(each) for each in found if each.verdict is not Verdict.NOT_OURS})
     is_many = orphans > limits.per_sweep * SWEEPS_OF_A_MASS
     is_most = orphans > ORPHANS_OF_ONE_PREVIEW and orphans * 2 > ours
     if not (is_many or is_most):
         return ""
     return f"{orphans} of {ours} are orphans at once: nothing is removed until a person confirms it"
+
+
+def _unit(found: Found) -> tuple[Kind, object]:
+    """What counts as one. A preview has a deployment of each commit: they are none the more for that."""
+    owned = found.owned
+    return owned.kind, owned.owner if owned.kind is Kind.DEPLOYMENT else owned.identity
 
 
 def _turn(found: Found, sightings: Mapping[Identity, Sighting]) -> tuple[bool, datetime, Identity]:

@@ -7,7 +7,7 @@ and from a store that was restored from yesterday are merged by taking the later
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 from zoneinfo import ZoneInfo
 
 VISITOR = "a visitor"
@@ -35,10 +35,22 @@ class Until:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """That a person who may has read one commit of a fork, and lets it run. It is of no other commit."""
+
+    head_sha: str
+    at: datetime
+    by: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """The newest of each kind of wish about one preview."""
 
+    asked: Said | None = None
+    """That there be a preview, although the project's policy alone would not make one."""
+    approval: Approval | None = None
     pin: Until | None = None
     extension: Until | None = None
     sleep: Said | None = None
@@ -77,19 +89,22 @@ class Wishes:
         """When somebody last asked for something that brings an ended preview back. A visit does not."""
         pinned = self.pin if self.pin and self.pin.until > self.pin.at else None
         woken = self.wake if self.wake and self.wake.by != VISITOR else None
-        asked = [each.at for each in (woken, self.redeploy, self.extension, pinned) if each]
+        revived = (woken, self.redeploy, self.extension, pinned, self.asked)
+        asked = [each.at for each in revived if each]
         return max(asked, default=None)
 
 
-def _later(
-    one: Said | Until | datetime | None, other: Said | Until | datetime | None
-) -> Said | Until | datetime | None:
+Wish: TypeAlias = Said | Until | Approval
+"""What one person asked for at one time."""
+
+
+def _later(one: Wish | datetime | None, other: Wish | datetime | None) -> Wish | datetime | None:
     if one is None or other is None:
         return one or other
     return max(one, other, key=_at)
 
 
-def _at(wish: Said | Until | datetime) -> datetime:
+def _at(wish: Wish | datetime) -> datetime:
     return wish if isinstance(wish, datetime) else wish.at
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from previews.domain import labels
-from previews.domain.lifetime import Anchor, Expiry, Facts, Said, Until, Wishes
+from previews.domain.lifetime import Anchor, Approval, Expiry, Facts, Said, Until, Wishes
 
 _WISH_ANNOTATIONS = {
     "pin": labels.PINNED,
@@ -15,6 +15,8 @@ _WISH_ANNOTATIONS = {
     "removal": labels.REMOVAL,
     "reset": labels.RESET,
     "rotation": labels.ROTATION,
+    "asked": labels.ASKED,
+    "approval": labels.APPROVED,
 }
 """What of the wishes stands in Git. Evictions and confirmations end with the preview; visits would be a commit each."""
 
@@ -35,6 +37,8 @@ def annotations_of(
         wish = getattr(wishes, name)
         if isinstance(wish, Until):
             found[annotation] = f"{_stamp(wish.until)} {_stamp(wish.at)} {wish.by}"
+        elif isinstance(wish, Approval):
+            found[annotation] = f"{wish.head_sha} {_stamp(wish.at)} {wish.by}"
         elif isinstance(wish, Said):
             found[annotation] = f"{_stamp(wish.at)} {wish.by}"
     return found
@@ -64,6 +68,8 @@ def wishes_from(annotations: Mapping[str, str]) -> Wishes:
         removal=_said(annotations, labels.REMOVAL),
         reset=_said(annotations, labels.RESET),
         rotation=_said(annotations, labels.ROTATION),
+        asked=_said(annotations, labels.ASKED),
+        approval=_approval(annotations, labels.APPROVED),
     )
 
 
@@ -78,6 +84,12 @@ def _until(annotations: Mapping[str, str], name: str) -> Until | None:
     said = _said({name: rest}, name)
     end = _moment(until)
     return Until(end, said.at, said.by) if said and end else None
+
+
+def _approval(annotations: Mapping[str, str], name: str) -> Approval | None:
+    head_sha, _, rest = annotations.get(name, "").partition(" ")
+    said = _said({name: rest}, name)
+    return Approval(head_sha, said.at, said.by) if said and head_sha else None
 
 
 _YEARS = (2000, 2200)

@@ -139,6 +139,9 @@ def check_project_name(name: str) -> None:
         )
     if name in {ROOTS_FOLDER, "pr"} or name.endswith("-pr"):
         raise ValueError(f"{name!r} would clash with the names of shard roots: choose another")
+    if name.startswith("0--"):
+        # Argo CD creates by name, and an AppProject, `0-<project>-pr-7`, has to come before its Application.
+        raise ValueError(f"{name!r} must not begin with '0--': choose another")
 
 
 def check_instance(name: str) -> None:

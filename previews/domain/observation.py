@@ -116,6 +116,10 @@ class Observation:
     """Whether the name server has its host's record; None for one that needs none, and never had one."""
     record_trouble: Trouble | None = None
     """Why that record could last not be made, or removed."""
+    deployments_left: bool | None = None
+    """Whether the forge may still show any of its deployments; None for one that never had any."""
+    deployment_trouble: Trouble | None = None
+    """Why these could last not be removed."""
     cause: Cause | None = None
     """Why its workload does not come up, as Kubernetes tells it; looked for only while it does not."""
     image_trouble: Trouble | None = None
@@ -152,6 +156,7 @@ class Plan:
     bring_parcels: bool = False
     bring_record: bool = False
     drop_record: bool = False
+    drop_deployments: bool = False
     bring_database: bool = False
     drop_database: bool = False
     end_operation: bool = False

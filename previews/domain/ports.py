@@ -15,7 +15,6 @@ from previews.domain.inventory import OwnedObject
 from previews.domain.lifetime import Wishes
 from previews.domain.preview import (
     Application,
-    CIRun,
     Grant,
     HeadSha,
     Image,
@@ -28,7 +27,7 @@ from previews.domain.preview import (
     PullRequest,
 )
 from previews.domain.probing import ProbePolicy
-from previews.domain.record import CommitStatus, Delivery, HistoryEntry, PreviewRecord
+from previews.domain.record import Delivery, HistoryEntry, PreviewRecord
 from previews.domain.workload import Workload
 from previews.errors import TransientError
 
@@ -36,45 +35,6 @@ from previews.errors import TransientError
 class Clock(Protocol):
     def now(self) -> datetime:
         """The present moment, in UTC."""
-        ...
-
-
-class Forge(Protocol):
-    """Where pull requests live."""
-
-    def fetch_pull_request(self, repository: str, number: int) -> PullRequest | None:
-        """The pull request as it is now; None only when the forge itself answers that there is none."""
-        ...
-
-    def list_open_pull_requests(self, repository: str) -> list[PullRequest]:
-        """Every open pull request. A list that cannot be proven complete raises TransientError instead."""
-        ...
-
-    def set_commit_status(self, repository: str, head_sha: HeadSha, status: CommitStatus) -> None:
-        """Put a status on a commit; the newest of a context counts."""
-        ...
-
-    def ensure_comment(self, repository: str, number: int, *, marker: str, body: str) -> None:
-        """Create or update our one comment, found by `marker` and its author; write nothing if it reads so already."""
-        ...
-
-    def list_files(self, repository: str, head_sha: HeadSha, folder: str) -> Mapping[str, str]:
-        """Git's blob id of every file below a folder at a commit, by path from the repository's root.
-
-        Empty if that commit has no such folder. A list that cannot be proven complete, or a commit that the forge does
-        not know, raises TransientError.
-        """
-        ...
-
-    def find_run(self, repository: str, head_sha: HeadSha) -> CIRun | None:
-        """What builds this commit: the one that failed, or else the one that is still at work, or else the last.
-
-        None if the forge knows of nothing.
-        """
-        ...
-
-    def check(self) -> None:
-        """Make one cheap authenticated request, for readiness."""
         ...
 
 
@@ -259,6 +219,10 @@ class Store(Protocol):
         """
         ...
 
+    def known_deliveries(self, guids: Sequence[str]) -> set[str]:
+        """Those of them that were accepted, as far as that is still remembered."""
+        ...
+
     def load(self, key: PreviewKey) -> PreviewRecord | None: ...
 
     def load_pull_request(self, repository: str, number: int) -> list[PreviewRecord]:
@@ -311,6 +275,21 @@ class Store(Protocol):
 
     def named_image(self, project: str, head_sha: HeadSha) -> NamedImage | None:
         """What CI called the image of a commit; None if it said nothing."""
+        ...
+
+    def name_repository(self, repository_id: int, name: str, *, was: str) -> None:
+        """What is known of pull requests in `was` is of the repository with this number, which is called `name` now.
+
+        That is their previews, and what was published and read on them. All of it is renamed at once.
+        """
+        ...
+
+    def comments_read_until(self, repository: str, number: int) -> datetime | None:
+        """How far the commands on a pull request were read; None if they never were."""
+        ...
+
+    def record_comments_read(self, repository: str, number: int, until: datetime) -> None:
+        """They were read until then. An earlier time than what is known changes nothing."""
         ...
 
     def published(self, repository: str, number: int) -> Mapping[str, str]:

@@ -57,6 +57,13 @@ class PullRequest:
     """Whether the head lies in another repository, or in one that is gone."""
     labels: tuple[str, ...] = ()
     """Sorted."""
+    is_draft: bool = False
+    author_is_bot: bool = False
+    """Whether the forge itself says that no person opened it."""
+    repository_id: int = 0
+    """The forge's number of the repository: it stays when the repository is renamed or moved."""
+    updated_at: datetime | None = field(default=None, compare=False)
+    """When anything about it last changed, a comment above all. It alone makes no other pull request of it."""
 
 
 class Phase(StrEnum):

@@ -6,9 +6,11 @@ from typing import Any
 
 from previews.domain.caps import Caps
 from previews.domain.database import DatabasePolicy
+from previews.domain.feedback import CommentMode
 from previews.domain.hosts import HostRule
 from previews.domain.lifetime import LifetimePolicy
 from previews.domain.naming import Names, fill, names_of
+from previews.domain.policy import Policy
 from previews.domain.preview import HeadSha, PreviewKey
 from previews.domain.probing import ProbePolicy
 from previews.domain.secret_set import SecretSet
@@ -55,6 +57,8 @@ class Project:
     url_pattern: str
     """The public address with only {host} left open: `https://{host}/`."""
     probe: ProbePolicy = field(default_factory=ProbePolicy)
+    policy: Policy = field(default_factory=Policy)
+    """Which pull requests get a preview."""
     lifetime: LifetimePolicy = field(default_factory=LifetimePolicy)
     caps: Caps = field(default_factory=Caps)
     database: DatabasePolicy | None = None
@@ -64,6 +68,7 @@ class Project:
     """Parts of the application that get a host each, beside the preview's own."""
     host_key: bytes = field(default=b"", repr=False)
     """Of the suffix that makes hosts unguessable; empty: they have none."""
+    comment_mode: CommentMode = CommentMode.ALWAYS
     image_platform: str = ""
     """What the image must have been built for, such as `linux/amd64`; empty: nobody looks."""
 

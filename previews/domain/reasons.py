@@ -144,6 +144,39 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "The pull request comes from a fork.",
         "Push the branch to the repository itself, if you trust it.",
     ),
+    "ForkNotApproved": (
+        "The pull request comes from a fork, and nobody has let this very commit run.",
+        "A person who may write reads the commit, and comments `/preview approve`.",
+    ),
+    "PreviewsAreOff": (
+        "The repository wants no previews.",
+        "Change `.previews.yaml` on the base branch, if there should be one.",
+    ),
+    "AuthorNotWanted": ("Pull requests of this author get no previews.", ""),
+    "BranchNotWanted": (
+        "Pull requests between these branches get no previews; the message has those that do.",
+        "Change the base branch, if it is the wrong one.",
+    ),
+    "LabelForbids": ("A label forbids a preview.", "Take the label off."),
+    "Draft": ("Drafts get no previews.", "Mark it as ready for review, or comment `/preview`."),
+    "AuthorIsBot": ("Pull requests of bots get no previews.", "Comment `/preview`."),
+    "TitleNotWanted": (
+        "Pull requests with such a title get no previews; the message has what a title must be like.",
+        "Change the title, or comment `/preview`.",
+    ),
+    "LabelMissing": (
+        "A label brings a preview, and it is not there; the message names it.",
+        "Set the label, or comment `/preview`.",
+    ),
+    "NotAskedFor": ("Previews come only when somebody asks for one.", "Comment `/preview`."),
+    "NoPathChanged": (
+        "The pull request changes no file of this project.",
+        "Comment `/preview`, if there should be one all the same.",
+    ),
+    "RulesBroken": (
+        "The repository's `.previews.yaml` cannot be understood; the message has the line.",
+        "Mend the file on the base branch. Previews that were there stay.",
+    ),
     "NotOurs": (
         "An Application or namespace of that name exists and does not carry this preview's labels.",
         (
@@ -243,6 +276,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
     ),
     "NamingTheHost": ("The name server is being given the host's record.", ""),
     "RemovingTheName": ("Everything else is gone, and the host's record goes now.", ""),
+    "RemovingDeployments": (
+        "Everything else is gone, and the forge's deployments of it go now.",
+        "If it lasts, see the reason that the message quotes: the forge is limited or away.",
+    ),
     "WrongPlatform": (
         "The image is there, and was not built for `image.platform`.",
         "Have CI build it for that platform, or for several.",

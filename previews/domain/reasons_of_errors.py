@@ -13,12 +13,29 @@ REASONS_OF_ERRORS: Mapping[str, tuple[str, str]] = {
             "remove its folder from Git as above."
         ),
     ),
+    "RepositoryReplaced": (
+        (
+            "The forge has another repository by this name than the one that the previews are of, told by its "
+            "number. Nothing is changed or removed for that."
+        ),
+        (
+            "Rename it back. If the old one is gone for good: take the project out of the configuration, "
+            "`previews drain PROJECT`, and put it back; `previews wake` brings back a number that was drained."
+        ),
+    ),
     "ProjectNotConfigured": (
         (
             "The project is not in the configuration: `render` was asked for it, or previews of it are "
             "there, which are left as they are."
         ),
         "Name one that is; put it back; or `previews drain PROJECT`.",
+    ),
+    "AppNotCreated": (
+        (
+            "`previews github-app create` has no App to show for it: nobody came back from GitHub, its code was "
+            "used or too old, or what it gave could not be stored."
+        ),
+        "What the message says; an App that GitHub made all the same is deleted on its page there.",
     ),
     "InvalidManifests": (
         "A template failed, or what it made is not what was meant. Nothing is written.",
@@ -58,11 +75,18 @@ REASONS_OF_ERRORS: Mapping[str, tuple[str, str]] = {
     ),
     "ForgeRateLimited": (
         "The forge asks us to wait; we do.",
-        "If it is often so: a longer `resync`, or a token of its own for this manager.",
+        "If it is often so: a longer `resync`, or a token of its own for this manager (metrics: `previews_forge_*`).",
     ),
     "ForgeCredentials": (
-        "The token cannot be read, or is not accepted.",
+        "The token or the App's private key cannot be read, or is not accepted.",
         "Is it expired or revoked? The file is read anew each time.",
+    ),
+    "ForgeSuspended": (
+        (
+            "Somebody has suspended the GitHub App or the account, or taken the App out of this repository. "
+            "Nothing there is changed or removed."
+        ),
+        "Its page at GitHub: unsuspend it, or install it again; it goes on by itself.",
     ),
     "ForgeForbidden": (
         "The token may not read this, or it is not there.",
@@ -71,6 +95,10 @@ REASONS_OF_ERRORS: Mapping[str, tuple[str, str]] = {
     "ForgeRefused": (
         "The forge refused a status or a comment.",
         "The message has its words; often a right is missing (forges), or the pull request is locked.",
+    ),
+    "RepositoryFileUnreadable": (
+        "`.previews.yaml` on a base branch is no file, no text, or larger than 64 KiB.",
+        "Mend it on that branch, or remove it.",
     ),
     "ForgeAnswer": (
         "The forge's answer is not what its API promises, so nothing is concluded from it.",

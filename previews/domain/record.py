@@ -5,10 +5,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from previews.domain.lifetime import Expiry, Facts
+from previews.domain.policy import REASONS_OF_POLICY, PathsVerdict
 from previews.domain.preview import (
     Condition,
     Grant,
-    HeadSha,
     Manifests,
     Parcel,
     Phase,
@@ -66,6 +66,8 @@ class PreviewRecord:
     pull_request: PullRequest | None = None
     head_since: datetime | None = None
     """When this head_sha was first seen: what waiting for its image is counted from."""
+    paths: PathsVerdict | None = None
+    """Whether it changes files that policies name, as last asked; None if none did."""
     facts: Facts | None = None
     """None until there was something to deploy for the first time."""
     expiry: Expiry | None = None
@@ -97,6 +99,8 @@ class PreviewRecord:
     failed: bool = False
     """Whether the commit status says failure although more is being waited for."""
     conditions: tuple[Condition, ...] = ()
+    shown_at: datetime | None = None
+    """When anything of it that a pull request shows last changed."""
 
     def facts_as_of(self, now: datetime) -> Facts:
         """When things happened to it, as far as that was not later than now; the last push is the head's."""
@@ -104,11 +108,30 @@ class PreviewRecord:
         facts = self.facts or Facts(created_at=pushed_at, pushed_at=pushed_at)
         return replace(facts, pushed_at=pushed_at).as_of(now)
 
+    def shown_since(self, before: "PreviewRecord", now: datetime) -> "PreviewRecord":
+        """The same with the time of its last change, if it shows anything else than `before`."""
+        return replace(self, shown_at=before.shown_at if self.face == before.face else now)
+
+    @property
+    def face(self) -> tuple[object, ...]:
+        """All that is shown of it, but for what changes by itself while it is live."""
+        return (
+            self.pull_request.head_sha if self.pull_request else "",
+            self.phase,
+            self.reason,
+            "" if self.phase is Phase.LIVE else self.message,
+            self.failed,
+            self.expiry,
+            self.edited_migrations,
+            self.storage_warning,
+            self.removal.finished_at if self.removal else None,
+        )
+
     @property
     def is_gone(self) -> bool:
         """Whether a look found nothing of it, and nothing is on its way."""
-        never_was = self.phase is Phase.BLOCKED and self.reason == "ForksAreOff"
-        return never_was or self.phase in {Phase.REMOVED, Phase.EXPIRED}
+        is_unwanted = self.phase is Phase.BLOCKED and self.reason in REASONS_OF_POLICY
+        return is_unwanted or self.phase in {Phase.REMOVED, Phase.EXPIRED}
 
 
 class StatusState(StrEnum):
@@ -155,14 +178,3 @@ class Delivery:
     reason: str
     body: bytes = b""
     """Only of a delivery that was kept aside."""
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """All that one pull request should say now."""
-
-    repository: str
-    number: int
-    statuses: tuple[tuple[HeadSha, CommitStatus], ...]
-    comment_marker: str
-    comment: str

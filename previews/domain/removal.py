@@ -12,6 +12,7 @@ from previews.domain.observation import (
     Observation,
     Plan,
 )
+from previews.domain.policy import Verdict
 from previews.domain.preview import Application, Phase, PullRequest, Stage
 
 _END_MESSAGES = {
@@ -33,13 +34,12 @@ class Departure:
     """What is shown when nothing is left of it."""
 
 
-def departure(pull_request: PullRequest, end: End | None) -> Departure | None:
-    """Why a preview may not be there; None if it may."""
+def departure(pull_request: PullRequest, verdict: Verdict, end: End | None) -> Departure | None:
+    """Why a preview may not be there; None if it may. `verdict`: what policy says while the pull request is open."""
     if not pull_request.is_open:
         return Departure("PullRequestClosed", "pull request closed", MANAGER, Phase.REMOVED)
-    if pull_request.from_fork:
-        message = "previews of forks are off on this server"
-        return Departure("ForksAreOff", message, MANAGER, Phase.BLOCKED)
+    if not verdict.wanted:
+        return Departure(verdict.reason, verdict.message, MANAGER, Phase.BLOCKED)
     if end is not None:
         message = _END_MESSAGES[end.cause].format(by=end.by)
         return Departure(end.cause, message, end.by, Phase.EXPIRED)
@@ -54,7 +54,8 @@ def drained(by: str) -> Departure:
 def is_there(seen: Observation) -> bool:
     """Whether anything of the preview exists, or was decided to."""
     decided = seen.manifests is not None and seen.manifests.stage is not Stage.NOTHING
-    return decided or not is_gone(seen)
+    # What the forge shows of it takes nobody's place, and nothing is lost with it.
+    return decided or not is_gone(replace(seen, deployments_left=None))
 
 
 def is_being_removed(seen: Observation) -> bool:
@@ -75,6 +76,7 @@ def is_gone(seen: Observation) -> bool:
         or seen.files_in_use
         or seen.database_left
         or seen.has_record
+        or seen.deployments_left
     )
 
 
@@ -126,6 +128,15 @@ def remove(leaving: Departure, seen: Observation) -> Plan:
             seen.record_trouble,
         )
         return replace(gone, drop_record=True)
+    if seen.deployments_left and not others:
+        gone = _drop(
+            leaving,
+            facts,
+            "DeploymentsGone",
+            why(seen.deployment_trouble, "RemovingDeployments"),
+            seen.deployment_trouble,
+        )
+        return replace(gone, drop_deployments=True)
     return Plan(
         phase=Phase.REMOVING,
         reason="RemovingTheNamespace",
@@ -193,6 +204,8 @@ def _what_is_gone(seen: Observation) -> str:
         things += ["database", "role"]
     if seen.has_record is not None:
         things.append("DNS record")
+    if seen.deployments_left is not None:
+        things.append("deployments")
     return f"{', '.join(things[:-1])} and {things[-1]} are gone"
 
 

@@ -8,9 +8,21 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from previews.domain.duration import format_duration
-from previews.domain.lifetime import MANAGER, VISITOR, LifetimePolicy, Said, Until, Wishes, ttl_of
+from previews.domain.lifetime import (
+    MANAGER,
+    VISITOR,
+    Approval,
+    LifetimePolicy,
+    Said,
+    Until,
+    Wish,
+    Wishes,
+    ttl_of,
+)
+from previews.domain.naming import short_sha
 from previews.domain.ports import Clock, Store
 from previews.domain.preview import Phase, PreviewKey, PullRequest
 from previews.domain.record import HistoryEntry, PreviewRecord
@@ -44,7 +56,47 @@ class Actions:
         self._enqueue = enqueue
         self._lock = threading.Lock()
 
-    def extend(self, key: PreviewKey, by: timedelta, *, actor: str) -> None:
+    def ask(self, key: PreviewKey, *, actor: str, at: datetime | None = None) -> None:
+        """Have a preview, also where its project makes none by itself, and back if it had ended."""
+        _, record = self._known(key)
+        if record.pull_request is not None:
+            self._open(key)
+        self._say(key, "Ask", "asked", actor, at=at)
+
+    def approve(
+        self, key: PreviewKey, head_sha: str, *, actor: str, at: datetime | None = None
+    ) -> None:
+        """Let one commit of a fork run: the one that is there now, and was there when somebody approved it."""
+        _, record, pull_request = self._open(key)
+        if not pull_request.from_fork:
+            raise ActionRefusedError(
+                "NothingToApprove", f"the pull request of {key} is not from a fork"
+            )
+        came_after = at is not None and (record.head_since is None or record.head_since > at)
+        if pull_request.head_sha != head_sha or came_after:
+            raise ActionRefusedError(
+                "PushCameAfter",
+                f"the commit {short_sha(pull_request.head_sha)} of {key} was first seen after it was "
+                "approved: look at it, and approve it again",
+            )
+
+        def approve(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
+            return replace(wishes, approval=Approval(head_sha, now, actor)), head_sha
+
+        self._keep(key, "Approve", actor, approve, at=at)
+
+    def is_kept(self, key: PreviewKey, wish: str, at: datetime) -> bool:
+        """Whether a field of its wishes holds what was asked for then, or later."""
+        held = getattr(self._store.load_wishes(key), wish)
+        return isinstance(held, Wish) and held.at >= at
+
+    def look(self, key: PreviewKey) -> None:
+        """Have it looked at: what it was asked for is kept, and perhaps nobody knows yet."""
+        self._enqueue([key])
+
+    def extend(
+        self, key: PreviewKey, by: timedelta, *, actor: str, at: datetime | None = None
+    ) -> None:
         """Have it expire later than it would, by a length of time."""
         policy, record, pull_request = self._open(key)
         if ttl_of(policy, pull_request.labels) is None:
@@ -53,7 +105,7 @@ class Actions:
 
         def extend(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
             before = wishes.extension
-            if _is_repeated(wishes, before, actor, now):
+            if at is None and _is_repeated(wishes, before, actor, now):
                 return None
             # What was asked for a moment ago may not be shown yet.
             known = [record.expiry.at if record.expiry else now, before.until if before else now]
@@ -64,9 +116,16 @@ class Actions:
             detail = f"by {format_duration(by)}, until {_minute(until)}"
             return replace(wishes, extension=Until(until, now, actor)), detail
 
-        self._keep(key, "Extend", actor, extend)
+        self._keep(key, "Extend", actor, extend, at=at)
 
-    def pin(self, key: PreviewKey, length: timedelta | None = None, *, actor: str) -> None:
+    def pin(
+        self,
+        key: PreviewKey,
+        length: timedelta | None = None,
+        *,
+        actor: str,
+        at: datetime | None = None,
+    ) -> None:
         """Keep it from expiring and from making room for others, for `length` or for as long as may be."""
         policy, _, _ = self._open(key)
         wanted = policy.ttl_max if length is None else length
@@ -77,7 +136,8 @@ class Actions:
         def pin(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
             before = wishes.pin
             if (
-                before
+                at is None
+                and before
                 and before.until - before.at == wanted
                 and _is_repeated(wishes, before, actor, now)
             ):
@@ -85,32 +145,28 @@ class Actions:
             pin = Until(now + wanted, now, actor)
             return replace(wishes, pin=pin), f"until {_minute(pin.until)}"
 
-        self._keep(key, "Pin", actor, pin)
+        self._keep(key, "Pin", actor, pin, at=at)
 
-    def unpin(self, key: PreviewKey, *, actor: str) -> None:
+    def unpin(self, key: PreviewKey, *, actor: str, at: datetime | None = None) -> None:
         """Take a pin back."""
         self._open(key)
 
         def unpin(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
             before = wishes.pin
-            if before and before.until <= before.at and _is_repeated(wishes, before, actor, now):
+            was_unpinned = before is not None and before.until <= before.at
+            if at is None and was_unpinned and _is_repeated(wishes, before, actor, now):
                 return None
             return replace(wishes, pin=Until(now, now, actor)), ""
 
-        self._keep(key, "Unpin", actor, unpin)
+        self._keep(key, "Unpin", actor, unpin, at=at)
 
-    def sleep(self, key: PreviewKey, *, actor: str) -> None:
+    def sleep(self, key: PreviewKey, *, actor: str, at: datetime | None = None) -> None:
         """Have it sleep until somebody uses it."""
         _, record, _ = self._open(key)
         _refuse_if_ended(record, "it cannot sleep")
+        self._say(key, "Sleep", "sleep", actor, at=at)
 
-        def sleep(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
-            said = _said(wishes, wishes.sleep, actor, now)
-            return (replace(wishes, sleep=said), "") if said else None
-
-        self._keep(key, "Sleep", actor, sleep)
-
-    def wake(self, key: PreviewKey, *, actor: str) -> None:
+    def wake(self, key: PreviewKey, *, actor: str, at: datetime | None = None) -> None:
         """Have it awake, and back if it had ended. A visitor brings nothing back, and wakes what sleeps once."""
         _, record, _ = self._open(key)
         if actor == VISITOR:
@@ -119,40 +175,25 @@ class Actions:
         def wake(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
             if actor == VISITOR and _is_woken(record, wishes):
                 return None
-            said = _said(wishes, wishes.wake, actor, now)
+            said = Said(now, actor) if at else _said(wishes, wishes.wake, actor, now)
             return (replace(wishes, wake=said), "") if said else None
 
-        self._keep(key, "Wake", actor, wake)
+        self._keep(key, "Wake", actor, wake, at=at)
 
-    def redeploy(self, key: PreviewKey, *, actor: str) -> None:
+    def redeploy(self, key: PreviewKey, *, actor: str, at: datetime | None = None) -> None:
         """Have its pods made anew, and the whole of it if it had ended."""
         self._open(key)
+        self._say(key, "Redeploy", "redeploy", actor, at=at)
 
-        def redeploy(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
-            said = _said(wishes, wishes.redeploy, actor, now)
-            return (replace(wishes, redeploy=said), "") if said else None
-
-        self._keep(key, "Redeploy", actor, redeploy)
-
-    def reset_database(self, key: PreviewKey, *, actor: str) -> None:
+    def reset_database(self, key: PreviewKey, *, actor: str, at: datetime | None = None) -> None:
         """Have its database made anew from the template: what is in it is lost."""
         self._with_database(key)
-
-        def reset(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
-            said = _said(wishes, wishes.reset, actor, now)
-            return (replace(wishes, reset=said), "") if said else None
-
-        self._keep(key, "ResetDatabase", actor, reset)
+        self._say(key, "ResetDatabase", "reset", actor, at=at)
 
     def rotate_password(self, key: PreviewKey, *, actor: str) -> None:
         """Have its database get a new password, and its pods with it."""
         self._with_database(key)
-
-        def rotate(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
-            said = _said(wishes, wishes.rotation, actor, now)
-            return (replace(wishes, rotation=said), "") if said else None
-
-        self._keep(key, "RotatePassword", actor, rotate)
+        self._say(key, "RotatePassword", "rotation", actor)
 
     def _with_database(self, key: PreviewKey) -> None:
         _, record, _ = self._open(key)
@@ -162,7 +203,7 @@ class Actions:
                 "NoDatabase", f"the previews of project {key.project} have no database of their own"
             )
 
-    def remove(self, key: PreviewKey, *, actor: str) -> None:
+    def remove(self, key: PreviewKey, *, actor: str, at: datetime | None = None) -> None:
         """Take it away until a push, or until somebody wants it back.
 
         That of a closed pull request goes by itself: a wish would outlast the removal and meet the reopened one.
@@ -171,12 +212,7 @@ class Actions:
         if not _read(record).is_open:
             self._enqueue([key])
             return
-
-        def remove(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
-            said = _said(wishes, wishes.removal, actor, now)
-            return (replace(wishes, removal=said), "") if said else None
-
-        self._keep(key, "Remove", actor, remove)
+        self._say(key, "Remove", "removal", actor, at=at)
 
     def remove_all(self, *, actor: str) -> list[PreviewKey]:
         """Take away every preview that is not gone yet. Says which; those of projects not configured are left."""
@@ -204,13 +240,8 @@ class Actions:
             for record in self._store.list_records()
             if record.key.project == project and not record.is_gone
         ]
-
-        def remove(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
-            said = _said(wishes, wishes.removal, actor, now)
-            return (replace(wishes, removal=said), "") if said else None
-
         for key in keys:
-            self._keep(key, "Drain", actor, remove)
+            self._say(key, "Drain", "removal", actor)
         return keys
 
     def evict(self, key: PreviewKey, why: str) -> None:
@@ -224,13 +255,8 @@ class Actions:
 
     def confirm(self, keys: Iterable[PreviewKey], *, actor: str) -> None:
         """Let removals go on that the brake held. Whoever asks names them: no others are meant."""
-
-        def confirm(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
-            said = _said(wishes, wishes.confirmation, actor, now)
-            return (replace(wishes, confirmation=said), "") if said else None
-
         for key in keys:
-            self._keep(key, "ConfirmRemoval", actor, confirm)
+            self._say(key, "ConfirmRemoval", "confirmation", actor)
 
     def visited(self, key: PreviewKey, at: datetime) -> None:
         """A request to the preview itself was seen. No part of its history: there would be nothing else in it."""
@@ -280,18 +306,36 @@ class Actions:
         if length <= timedelta(0):
             raise ActionRefusedError("NoLength", "the length of time must be more than nothing")
 
+    def _say(
+        self, key: PreviewKey, action: str, wish: str, actor: str, *, at: datetime | None = None
+    ) -> None:
+        """Keep a wish that says nothing but who asked for it, and when."""
+
+        def say(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
+            said = Said(now, actor) if at else _said(wishes, getattr(wishes, wish), actor, now)
+            changed: dict[str, Any] = {wish: said}
+            return (replace(wishes, **changed), "") if said else None
+
+        self._keep(key, action, actor, say, at=at)
+
     def _keep(
         self,
         key: PreviewKey,
         action: str,
         actor: str,
         change: Callable[[Wishes, datetime], tuple[Wishes, str] | None],
+        *,
+        at: datetime | None = None,
     ) -> None:
-        """Store what `change` makes of the wishes; it says None when they hold this one already."""
+        """Store what `change` makes of the wishes; it says None when they hold this one already.
+
+        `at` is when somebody asked for it, if that was not now: what was asked for since then stays.
+        """
         with self._lock:
-            now = self._clock.now()
-            changed = change(self._store.load_wishes(key), now)
-            if changed is not None:
+            now = at or self._clock.now()
+            before = self._store.load_wishes(key)
+            changed = change(before, now)
+            if changed is not None and not (at and before.merged(changed[0]) == before):
                 wishes, detail = changed
                 self._save(key, wishes, [HistoryEntry(now, actor, action, detail)])
         self._enqueue([key])
@@ -310,10 +354,10 @@ def _read(record: PreviewRecord) -> PullRequest:
     return record.pull_request
 
 
-def _is_repeated(wishes: Wishes, before: Said | Until | None, actor: str, now: datetime) -> bool:
+def _is_repeated(wishes: Wishes, before: Wish | None, actor: str, now: datetime) -> bool:
     """Whether `before` is this very wish, with nothing asked for since."""
     every = [getattr(wishes, each.name) for each in fields(wishes)]
-    newest = max((wish.at for wish in every if isinstance(wish, Said | Until)), default=now)
+    newest = max((wish.at for wish in every if isinstance(wish, Wish)), default=now)
     return (
         before is not None
         and before.by == actor

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from previews.domain.deployments import environment_of
 from previews.domain.lifetime import MANAGER
 from previews.domain.naming import Names, short_sha
 from previews.domain.observation import Observation
@@ -34,6 +35,7 @@ def removal_of(
         ("Files in Git", names.folder, bool(seen.files_in_git | seen.files_in_use)),
         *_of_database(seen, names),
         *_of_record(seen, names),
+        *_of_deployments(seen),
     ):
         if not is_left and (kind, name) not in there:
             gone[Gone(kind, name, now)] = None
@@ -53,6 +55,13 @@ def _of_record(seen: Observation, names: Names) -> list[tuple[str, str, bool]]:
     if seen.has_record is None:
         return []
     return [("DNS record", names.host or str(seen.key), seen.has_record)]
+
+
+def _of_deployments(seen: Observation) -> list[tuple[str, str, bool]]:
+    """Nothing for a preview that the forge never showed among its deployments."""
+    if seen.deployments_left is None:
+        return []
+    return [("Deployments", environment_of(seen.key.project), seen.deployments_left)]
 
 
 def _may_have_project(seen: Observation) -> bool:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from previews.domain.forge_ports import Forge
 from previews.domain.inventory import (
     Choice,
     ForgeAnswer,
@@ -19,7 +20,6 @@ from previews.domain.inventory import (
     Identity,
     Kind,
     Limits,
-    Memory,
     OwnedObject,
     Sighting,
     Suspicion,
@@ -29,15 +29,16 @@ from previews.domain.inventory import (
     choose,
     in_git,
     judge,
-    memory_of,
     sighted,
     suspects,
 )
 from previews.domain.lifetime import MANAGER
-from previews.domain.ports import Clock, Cluster, Forge, Store
+from previews.domain.memory import Memory, memory_of
+from previews.domain.ports import Clock, Cluster, Store
 from previews.domain.preview import PreviewKey
 from previews.domain.project import Project
 from previews.errors import PreviewsError, StalledError, TransientError
+from previews.reconcile.deployment_inventory import DeploymentInventory
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.host_records import HostRecordKeeper
 from previews.reconcile.server_watch import ServerWatch
@@ -83,6 +84,7 @@ class Collector:
         cluster: Cluster,
         servers: ServerWatch,
         host_records: HostRecordKeeper,
+        deployments: DeploymentInventory,
         writer: Branch,
         effects: Effects,
         clock: Clock,
@@ -95,6 +97,7 @@ class Collector:
         self._cluster = cluster
         self._servers = servers
         self._host_records = host_records
+        self._deployments = deployments
         self._writer = writer
         self._effects = effects
         self._clock = clock
@@ -184,7 +187,7 @@ class Collector:
             removed=removed,
             held=choice.held,
             needs_confirmation=bool(choice.held),
-            problems=failures,
+            problems=(*failures, *self._deployments.problems()),
         )
 
     def _choose(self, found: list[Found], *, confirmed: bool) -> Choice:
@@ -200,11 +203,14 @@ class Collector:
             *self._cluster.owned_objects(),
             *self._servers.owned_objects(),
             *self._host_records.owned_objects(),
+            *self._deployments.owned_objects(),
         ]
         memories = self._memories()
         keys, shards = self._read_git()
         problems: list[TransientError] = []
-        asked = suspects(things, projects=self._projects, keys_in_git=keys)[:ASKED_MAX]
+        asked = suspects(things, projects=self._projects, keys_in_git=keys, memories=memories)[
+            :ASKED_MAX
+        ]
         view = View(
             now=self._clock.now(),
             projects=self._projects.keys(),
@@ -299,6 +305,8 @@ class Collector:
             return True
         if owned.kind is Kind.DATABASE:
             return self._servers.drop_object(owned, self._effects)
+        if owned.kind is Kind.DEPLOYMENT:
+            return self._deployments.remove_object(owned)
         if owned.kind is Kind.RECORD:
             return self._host_records.remove_object(owned)
         return self._effects.perform(

@@ -38,6 +38,9 @@ class Controller:
         self._collector = threading.Thread(
             target=loop.collector.run, args=(self._stop,), name="collector", daemon=True
         )
+        self._redelivery = threading.Thread(
+            target=loop.redelivery.run, args=(self._stop,), name="redelivery", daemon=True
+        )
         self._servers = threading.Thread(
             target=loop.servers.run,
             args=(self._stop, loop.storage.look),
@@ -67,9 +70,11 @@ class Controller:
         self._loop.remember()
         self._writer.start()
         self._loop.publishers.start()
+        self._loop.listeners.start()
         self._watch.start()
         self._resync.start()
         self._collector.start()
+        self._redelivery.start()
         self._servers.start()
         self._warm_pool.start()
         self._parcels.start()
@@ -82,6 +87,7 @@ class Controller:
         """Finish what is being worked, push what is due, and end."""
         self._stop.set()
         self._loop.pulse.stop(STOP_SECONDS)
+        self._loop.listeners.stop(STOP_SECONDS)
         self._loop.workers.stop(STOP_SECONDS)
         self._loop.writer.stop()
         self._writer.join(STOP_SECONDS)
@@ -90,6 +96,7 @@ class Controller:
             self._watch,
             self._resync,
             self._collector,
+            self._redelivery,
             self._servers,
             self._warm_pool,
             self._parcels,

@@ -11,15 +11,12 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-import structlog
-
 from previews.domain.database import (
     Credential,
     Database,
     DatabasePolicy,
     Provider,
     SecretKind,
-    Trouble,
 )
 from previews.domain.lifetime import Wishes
 from previews.domain.observation import DATABASE_FILE, Observation, Plan
@@ -28,17 +25,16 @@ from previews.domain.preview import Grant, PreviewKey, Stage
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.domain.resource_ports import DatabaseServer
-from previews.errors import PreviewsError, StalledError, TransientError
+from previews.errors import PreviewsError, TransientError
 from previews.reconcile.clone_line import CloneLine
 from previews.reconcile.delivery import Delivery, grants_of
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.server_watch import ServerWatch
+from previews.reconcile.troubles import Troubles
 from previews.reconcile.writer import GitOpsWriter
 
 _ID_BYTES = 8
 _PASSWORD_BYTES = 32
-
-_log = structlog.get_logger("previews.databases")
 
 
 class Databases:
@@ -60,7 +56,7 @@ class Databases:
         self._effects = effects
         self._clock = clock
         self._lock = threading.Lock()
-        self._troubles: dict[PreviewKey, Trouble] = {}
+        self._troubles = Troubles("previews.databases")
         self._agreed: dict[PreviewKey, Grant] = {}
         self.line = CloneLine(enqueue)
 
@@ -88,7 +84,7 @@ class Databases:
             database_left=left,
             grant=grant,
             secret_problem=self._delivery.problem(project, seen) if grant else "",
-            trouble=self._trouble(record.key),
+            trouble=self._troubles.of(record.key),
         )
 
     def work(
@@ -114,10 +110,6 @@ class Databases:
             return self._bring(project, policy, record, wishes, has_namespace=has_namespace)
         self.line.leave(record.key)
         return record
-
-    def _trouble(self, key: PreviewKey) -> Trouble | None:
-        with self._lock:
-            return self._troubles.get(key)
 
     def _is_left(self, policy: DatabasePolicy | None, record: PreviewRecord) -> bool | None:
         """Whether anything of its database is there, read now; None for one that never had any."""
@@ -147,7 +139,7 @@ class Databases:
         try:
             return self._agreed_now(project, policy, record, wishes, has_namespace=has_namespace)
         except PreviewsError as error:
-            self._note_trouble(key, error)
+            self._troubles.note(key, error)
             # It was well when last looked at, and nobody asked for another: a server that is away takes nothing down.
             grant = record.grant
             return grant if grant and _is_served(grant.since, wishes) else None
@@ -191,11 +183,11 @@ class Databases:
                     _grant(policy, database, database.credential, database.credential_at),
                     secret_file=manifest,
                 )
-                with self._lock:
-                    if policy.secret_kind is not SecretKind.KUBERNETES:
-                        # One that we apply may be deleted, with its namespace or alone, and no watch tells of it.
+                if policy.secret_kind is not SecretKind.KUBERNETES:
+                    # One that we apply may be deleted, with its namespace or alone, and no watch tells of it.
+                    with self._lock:
                         self._agreed[key] = grant
-                    self._troubles.pop(key, None)
+                self._troubles.forget(key)
                 return grant
         return None
 
@@ -221,7 +213,7 @@ class Databases:
                 return replace(record, grant=agreed)
             grant = self._open(project, policy, record, database, has_namespace=has_namespace)
         except PreviewsError as error:
-            self._note_trouble(key, error)
+            self._troubles.note(key, error)
             return record
         finally:
             self._forget(policy.server, key)
@@ -323,10 +315,9 @@ class Databases:
                     server = self._watch.server(name)
                     self._effects.perform(Effect.DROP_DATABASE, key, partial(server.drop, key))
         except PreviewsError as error:
-            self._note_trouble(key, error)
+            self._troubles.note(key, error)
         else:
-            with self._lock:
-                self._troubles.pop(key, None)
+            self._troubles.forget(key)
         finally:
             for name in self._servers_of(policy, record):
                 self._forget(name, key)
@@ -336,14 +327,6 @@ class Databases:
         self._watch.forget(server, key)
         with self._lock:
             self._agreed.pop(key, None)
-
-    def _note_trouble(self, key: PreviewKey, error: PreviewsError) -> None:
-        trouble = Trouble(error.reason, error.message, isinstance(error, StalledError))
-        with self._lock:
-            is_news = self._troubles.get(key) != trouble
-            self._troubles[key] = trouble
-        if is_news:
-            _log.warning("trouble", key=str(key), reason=error.reason, message=error.message)
 
 
 def _is_served(since: datetime, wishes: Wishes) -> bool:

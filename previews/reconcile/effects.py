@@ -28,6 +28,7 @@ class Effect(StrEnum):
     CLEAR_MARK = "store.clear_mark"
     FORGET = "store.forget"
     RECORD_PUBLISHED = "store.published"
+    RECORD_COMMENTS_READ = "store.comments_read"
     PUSH = "git.push"
     REFRESH_APPLICATION = "argocd.refresh"
     END_OPERATION = "argocd.end_operation"
@@ -42,7 +43,14 @@ class Effect(StrEnum):
     ENSURE_RECORD = "dns.ensure"
     REMOVE_RECORD = "dns.remove"
     SET_STATUS = "forge.set_status"
+    SET_CHECK = "forge.set_check"
     ENSURE_COMMENT = "forge.ensure_comment"
+    SET_DEPLOYMENT = "forge.set_deployment"
+    REMOVE_DEPLOYMENT = "forge.remove_deployment"
+    REMOVE_ENVIRONMENT = "forge.remove_environment"
+    REACT = "forge.react"
+    REPLY = "forge.reply"
+    REDELIVER = "forge.redeliver"
 
 
 class Witness(Protocol):

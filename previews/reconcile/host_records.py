@@ -10,20 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import structlog
-
-from previews.domain.database import Trouble
 from previews.domain.inventory import OwnedObject
 from previews.domain.observation import Observation, Plan
 from previews.domain.preview import PreviewKey, Stage
 from previews.domain.project import Project
 from previews.domain.resource_ports import HostRecords
-from previews.errors import PreviewsError, StalledError
+from previews.errors import PreviewsError
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.troubles import Troubles
 
 READ_AGAIN_SECONDS = 300.0
-
-_log = structlog.get_logger("previews.dns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ class HostRecordKeeper:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._known: dict[PreviewKey, _Known] = {}
-        self._troubles: dict[PreviewKey, Trouble] = {}
+        self._troubles = Troubles("previews.dns")
 
     def observe(self, project: Project | None, seen: Observation, *, goes: bool) -> Observation:
         """Add what there is of its records to what was seen. `goes`: an absence is to be proven.
@@ -69,8 +65,7 @@ class HostRecordKeeper:
         elif project is not None and seen.application is not None:
             # Before there is anything to be found at its host, nobody asks for it.
             has_record = self._is_known(self._records, project, seen.key)
-        with self._lock:
-            trouble = self._troubles.get(seen.key)
+        trouble = self._troubles.of(seen.key)
         return replace(seen, needs_record=True, has_record=has_record, record_trouble=trouble)
 
     def work(self, project: Project | None, seen: Observation, decision: Plan) -> bool:
@@ -88,11 +83,10 @@ class HostRecordKeeper:
                 else:
                     self._remove(records, key, host)
         except PreviewsError as error:
-            self._note_trouble(key, error)
+            self._troubles.note(key, error)
             return False
         else:
-            with self._lock:
-                self._troubles.pop(key, None)
+            self._troubles.forget(key)
             return True
         finally:
             # We changed it, or do not know whether we did.
@@ -141,24 +135,16 @@ class HostRecordKeeper:
         try:
             is_there = all(records.find(key, host) for host in hosts)
         except PreviewsError as error:
-            self._note_trouble(key, error)
+            self._troubles.note(key, error)
             # It was well when last looked at: a server that is away takes nothing down.
             is_there = known is not None and is_same and known.is_there
             if not is_there:
                 return False
         with self._lock:
             self._known[key] = _Known(hosts, is_there, now)
-            if is_there:
-                self._troubles.pop(key, None)
+        if is_there:
+            self._troubles.forget(key)
         return is_there
-
-    def _note_trouble(self, key: PreviewKey, error: PreviewsError) -> None:
-        trouble = Trouble(error.reason, error.message, isinstance(error, StalledError))
-        with self._lock:
-            is_news = self._troubles.get(key) != trouble
-            self._troubles[key] = trouble
-        if is_news:
-            _log.warning("trouble", key=str(key), reason=error.reason, message=error.message)
 
 
 def _has_others(seen: Observation) -> bool:

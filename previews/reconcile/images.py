@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from previews.domain.database import Trouble
+from previews.domain.forge_ports import Forge
 from previews.domain.images import NamedImage, image_name, path_of
 from previews.domain.observation import Observation
-from previews.domain.ports import Clock, Forge, Registry, Store
+from previews.domain.ports import Clock, Registry, Store
 from previews.domain.preview import CIRun, HeadSha, Image, PreviewKey, PullRequest
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord

@@ -11,6 +11,7 @@ from functools import partial
 from previews.domain.brake import BrakeLimits, BrakeState
 from previews.domain.caps import Caps, Holder
 from previews.domain.database import Provider, SecretKind
+from previews.domain.forge_ports import Forge
 from previews.domain.inventory import Limits
 from previews.domain.labels import ownership
 from previews.domain.naming import names_of
@@ -18,7 +19,6 @@ from previews.domain.observation import Deadlines
 from previews.domain.ports import (
     Clock,
     Cluster,
-    Forge,
     GitOpsRepository,
     Prober,
     Registry,
@@ -29,6 +29,7 @@ from previews.domain.ports import (
 from previews.domain.preview import PreviewKey
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
+from previews.domain.repository_rules import ReadYAML
 from previews.domain.resource_ports import DatabaseServer, HostRecords, SecretDelivery, SecretSource
 from previews.errors import PreviewsError
 from previews.reconcile.actions import Actions
@@ -36,31 +37,38 @@ from previews.reconcile.activity import ActivityWatch
 from previews.reconcile.admission import Admission
 from previews.reconcile.brake import Brake
 from previews.reconcile.collector import Collector
+from previews.reconcile.commands import Commands
+from previews.reconcile.conversation import Conversation
 from previews.reconcile.databases import Databases
 from previews.reconcile.delivery import Delivery
-from previews.reconcile.effects import Effects, Witness
+from previews.reconcile.deployments import DeploymentKeeper
+from previews.reconcile.effects import Effect, Effects, Witness
 from previews.reconcile.gates import Gates
 from previews.reconcile.host_records import HostRecordKeeper
 from previews.reconcile.images import ImageGate
 from previews.reconcile.lifetimes import Lifetimes
 from previews.reconcile.migrations import Migrations
 from previews.reconcile.parcels import Parcels
+from previews.reconcile.patience import Patience
+from previews.reconcile.policies import RULES_KEPT, Policies
 from previews.reconcile.probes import Probes
-from previews.reconcile.publisher import Publisher, PullRequestKey
+from previews.reconcile.published import Doubt, PullRequestKey
+from previews.reconcile.publisher import Publisher
 from previews.reconcile.pulse import Pulse
 from previews.reconcile.queue import WorkQueue
 from previews.reconcile.recall import recall
 from previews.reconcile.reconciler import Reconciler
+from previews.reconcile.redelivery import Redelivery
+from previews.reconcile.repositories import Repositories
+from previews.reconcile.repository_rules import RepositoryRules
 from previews.reconcile.resync import Resync
 from previews.reconcile.rollout import Rollout
 from previews.reconcile.server_watch import ServerWatch
 from previews.reconcile.storage import StorageWatch
+from previews.reconcile.subjects import Subjects
 from previews.reconcile.warm_pool import Pool, WarmPool
 from previews.reconcile.workers import Workers
 from previews.reconcile.writer import GitOpsWriter
-
-PUBLISH_AFTER_SECONDS = 1.0
-"""What a preview passes through in less is not worth a write to the forge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,8 @@ class World:
     store: Store
     clock: Clock
     secret_source: SecretSource
+    read_yaml: ReadYAML
+    """Of what repositories say of their own previews."""
     traffic: Traffic | None = None
     """None: requests are not counted, and nothing falls asleep for want of them."""
     databases: Mapping[str, DatabaseServer] = field(default_factory=dict)
@@ -105,6 +115,8 @@ class Options:
     collect_seconds: float = 300.0
     pools: Sequence[Pool] = ()
     """Of clones that stand ready."""
+    applications_url: str = ""
+    """Under which Argo CD's own pages show each Application by its name; empty: nowhere that is known."""
     reconcile_threads: int = 8
     publish_threads: int = 2
 
@@ -127,10 +139,15 @@ class Loop:
         self.pull_requests: WorkQueue[PullRequestKey] = WorkQueue(
             monotonic=monotonic, jitter=jitter
         )
+        self._patience = Patience(monotonic)
+        self.conversations: WorkQueue[PullRequestKey] = WorkQueue(
+            monotonic=monotonic, jitter=jitter
+        )
         self.effects = effects = Effects(witness)
         self.quiet = threading.Event()
         """Set while no delivery waits to be stored: its sender waits for an answer, and so goes first."""
         self.quiet.set()
+        self.repositories = Repositories(options.projects, world.store, effects)
         self.writer = GitOpsWriter(
             world.gitops,
             world.renderer,
@@ -212,6 +229,14 @@ class Loop:
             enqueue=self.enqueue,
         )
         host_records = HostRecordKeeper(world.host_records, effects, monotonic=monotonic)
+        deployments = DeploymentKeeper(
+            world.forge.deployments,
+            world.store,
+            effects,
+            instance=options.instance,
+            repositories=[each.repository for each in options.projects.values()],
+            monotonic=monotonic,
+        )
         self.storage = StorageWatch(
             {name: each.database for name, each in options.projects.items() if each.database},
             self.servers,
@@ -226,6 +251,15 @@ class Loop:
             adopt=self.actions.adopt,
             quiet_since=self._quiet_since,
         )
+        policies = Policies(
+            RepositoryRules(world.forge, world.read_yaml, world.clock, RULES_KEPT),
+            projects=options.projects,
+            forge=world.forge,
+            clock=world.clock,
+            is_in_git=lambda key: bool(self.writer.names_in_git(key)),
+            suspect=self.gates.brake.suspects,
+            enqueue=self.enqueue,
+        )
         self.reconciler = Reconciler(
             projects=options.projects,
             forge=world.forge,
@@ -239,22 +273,45 @@ class Loop:
             effects=effects,
             deadlines=options.deadlines,
             lifetimes=lifetimes,
+            policies=policies,
             databases=databases,
             parcels=self.parcels,
             host_records=host_records,
+            deployments=deployments,
             migrations=Migrations(self.servers, world.forge, effects),
             storage=self.storage,
             gates=self.gates,
+            repositories=self.repositories,
             look_again=lambda key, seconds: self.keys.add(key, after_seconds=seconds),
             tell=self._tell,
             evict=self.actions.evict,
         )
-        publisher = Publisher(
+        self.publisher = Publisher(
             instance=options.instance,
             forge=world.forge,
             store=world.store,
             effects=effects,
-            url_of=self._url_of,
+            subject_of=Subjects(options.projects, options.applications_url).of,
+            patience=self._patience,
+            look_again=lambda key, seconds: self.pull_requests.add(key, after_seconds=seconds),
+            further=(deployments,),
+        )
+        self.conversation = Conversation(
+            instance=options.instance,
+            repositories=self.repositories,
+            queue=self.conversations,
+            forge=world.forge,
+            store=world.store,
+            effects=effects,
+            clock=world.clock,
+            commands=Commands(
+                forge=world.forge,
+                store=world.store,
+                cluster=world.cluster,
+                clock=world.clock,
+                actions=self.actions,
+                mark=self._mark,
+            ),
         )
         self.resync = Resync(
             projects=options.projects,
@@ -269,8 +326,12 @@ class Loop:
             confirm=self.reconciler.confirm,
             suspect=self.gates.brake.suspects,
             adopt=self._adopt,
+            converse=self.conversation.converse,
+            look_at_rules=policies.look,
             elsewhere=self.servers.keys,
+            repositories=self.repositories,
         )
+        self.redelivery = Redelivery(world.forge.redeliveries, world.store, effects, world.clock)
         self.collector = Collector(
             projects=options.projects,
             forge=world.forge,
@@ -278,6 +339,7 @@ class Loop:
             cluster=world.cluster,
             servers=self.servers,
             host_records=host_records,
+            deployments=deployments.inventory,
             writer=self.writer,
             effects=effects,
             clock=world.clock,
@@ -295,10 +357,14 @@ class Loop:
         self.publishers = Workers(
             "publish",
             self.pull_requests,
-            publisher.publish,
+            self.publisher.publish,
             _ignore,
             options.publish_threads,
             quiet=self.quiet,
+        )
+
+        self.listeners = Workers(
+            "converse", self.conversations, self.conversation.read, _ignore, 1, quiet=self.quiet
         )
 
     def enqueue(self, keys: Iterable[PreviewKey]) -> None:
@@ -316,10 +382,20 @@ class Loop:
             self.gates,
             self._world.clock.now(),
         )
+        self.repositories.remember(records)
         for record in records:
             self.pulse.note(record)
             if record.pull_request:
                 self.pull_requests.add((record.pull_request.repository, record.key.number))
+
+    def _mark(self, keys: Sequence[PreviewKey]) -> None:
+        """Have pull requests read of which nothing is known yet."""
+        self.effects.perform(
+            Effect.MARK_FOR_FETCH,
+            f"{len(keys)} previews",
+            lambda: self._world.store.mark_for_fetch(keys),
+        )
+        self.enqueue(keys)
 
     def look_at_traffic(self) -> None:
         """See who was used since the last look. Raises TransientError."""
@@ -337,10 +413,17 @@ class Loop:
             rewrites_failing=rollout.failing(),
         )
 
-    def _tell(self, pull_request: PullRequestKey, *, is_final: bool) -> None:
-        """Have it published: what passes by only once it has lasted, since forges count what is written to them."""
-        wait = 0.0 if is_final else PUBLISH_AFTER_SECONDS
-        self.pull_requests.add(pull_request, after_seconds=wait)
+    def _tell(self, record: PreviewRecord) -> None:
+        """Have what its pull request says brought up to date."""
+        if record.pull_request:
+            pull_request = (record.pull_request.repository, record.key.number)
+            wait = self._patience.changed(record)
+            self.pull_requests.add(pull_request, after_seconds=wait)
+
+    def look_at_again(self, pull_request: PullRequestKey, what: Doubt) -> None:
+        """Another hand changed what we said there: it is said again. Safe from any thread."""
+        self.publisher.doubt(pull_request, what)
+        self.pull_requests.add(pull_request)
 
     def _adopt(self, keys: Iterable[PreviewKey]) -> None:
         """Previews that are there and that nothing is known of: they have their place, and may not all go at once."""
@@ -368,9 +451,9 @@ class Loop:
             **({"databases": self.servers.problem()} if self._world.databases else {}),
         }
 
-    def _url_of(self, record: PreviewRecord) -> str:
-        project = self._options.projects.get(record.key.project)
-        return project.url(record.key.number) if project else ""
+    def notes(self) -> Mapping[str, str]:
+        """What is wrong and keeps the manager from nothing."""
+        return {"redeliveries": self.redelivery.note} if self.redelivery.note else {}
 
 
 def _namespace(key: PreviewKey) -> str:

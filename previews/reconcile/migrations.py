@@ -11,8 +11,8 @@ from functools import partial
 import structlog
 
 from previews.domain.database import Database, Provider
+from previews.domain.forge_ports import Forge
 from previews.domain.migrations import changed_after_they_ran, reset_offer
-from previews.domain.ports import Forge
 from previews.domain.preview import HeadSha, Phase, PreviewKey, parse_head_sha
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord

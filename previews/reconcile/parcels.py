@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from previews.domain.database import Secret, SecretKind, SecretType, Trouble
+from previews.domain.database import Secret, SecretKind, SecretType
 from previews.domain.observation import SECRETS_FILE, Observation, Plan
 from previews.domain.ports import Store
 from previews.domain.preview import Parcel, Phase, PreviewKey, Stage
@@ -27,9 +27,10 @@ from previews.domain.secret_set import (
     parts_of,
     wait_entry,
 )
-from previews.errors import PreviewsError, StalledError
+from previews.errors import PreviewsError
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.rollout import Rollout
+from previews.reconcile.troubles import Troubles
 from previews.reconcile.writer import GitOpsWriter
 
 LOOK_SECONDS = 10.0
@@ -64,7 +65,7 @@ class Parcels:
         self._rollout = rollout
         self._enqueue = enqueue
         self._lock = threading.Lock()
-        self._troubles: dict[PreviewKey, Trouble] = {}
+        self._troubles = Troubles("previews.secrets")
         self._turns: set[PreviewKey] = set()
         """Those whose turn it is in a rollout, until their record says so."""
         self._seen: dict[str, object] = {}
@@ -76,20 +77,20 @@ class Parcels:
         """Add the project's own secrets to what was seen. `goes`: it is to have none any more."""
         key = record.key
         if goes:
-            self._forget_trouble(key)
+            self._troubles.forget(key)
             return replace(seen, parcels=())
         if seen.needs_image and seen.image is None:
             return replace(seen, parcels=None)
         try:
             found = self._found(project, record, seen)
         except PreviewsError as error:
-            self._note_trouble(key, error)
+            self._troubles.note(key, error)
             # They were well when last looked at: what is away takes nothing down.
             found = _kept(project, record)
         return replace(
             seen,
             parcels=found,
-            parcel_trouble=self._trouble(key),
+            parcel_trouble=self._troubles.of(key),
             secret_problem=seen.secret_problem or self._problem(project, seen, found),
         )
 
@@ -167,7 +168,7 @@ class Parcels:
             with self._lock:
                 self._turns.add(key)
         if found is not None:
-            self._forget_trouble(key)
+            self._troubles.forget(key)
         return found
 
     def _under_way(
@@ -213,7 +214,7 @@ class Parcels:
                 parcel = self._under_way(project, record, seen, wanted, content)
                 brought.append(parcel or self._deliver(project, record.key, wanted, content))
         except PreviewsError as error:
-            self._note_trouble(record.key, error)
+            self._troubles.note(record.key, error)
             later = [each for each in record.parcels if each.name not in ids_of(brought)]
             return replace(record, parcels=(*brought, *later))
         return replace(record, parcels=tuple(brought))
@@ -263,22 +264,6 @@ class Parcels:
             # That the workload is not healthy is known without it.
             return ""
         return ""
-
-    def _trouble(self, key: PreviewKey) -> Trouble | None:
-        with self._lock:
-            return self._troubles.get(key)
-
-    def _forget_trouble(self, key: PreviewKey) -> None:
-        with self._lock:
-            self._troubles.pop(key, None)
-
-    def _note_trouble(self, key: PreviewKey, error: PreviewsError) -> None:
-        trouble = Trouble(error.reason, error.message, isinstance(error, StalledError))
-        with self._lock:
-            is_news = self._troubles.get(key) != trouble
-            self._troubles[key] = trouble
-        if is_news:
-            _log.warning("trouble", key=str(key), reason=error.reason, message=error.message)
 
 
 def _is_well(record: PreviewRecord) -> bool:

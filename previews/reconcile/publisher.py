@@ -3,21 +3,43 @@
 On threads of its own, so that a slow or limiting forge never delays a deployment.
 """
 
-import hashlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
 
-from previews.domain.messages import Subject, feedback, superseded
-from previews.domain.ports import Forge, Store
-from previews.domain.preview import HeadSha, Phase
-from previews.domain.record import CommitStatus, PreviewRecord, StatusState
-from previews.reconcile.effects import Effect, Effects
+from previews.domain.forge_ports import Forge
+from previews.domain.ports import Store
+from previews.domain.record import PreviewRecord
+from previews.domain.subject import Subject
+from previews.errors import PreviewsError, TransientError
+from previews.reconcile.checks import CheckRuns
+from previews.reconcile.effects import Effects
+from previews.reconcile.patience import PUBLISH_AFTER_SECONDS, Patience
+from previews.reconcile.published import Doubt, Published, PullRequestKey, Showing
+from previews.reconcile.statuses import Statuses
+from previews.reconcile.sticky_comment import StickyComment
 
-PullRequestKey = tuple[str, int]
-"""Repository and number: all projects' previews of a pull request share one comment."""
+
+class Target(Protocol):
+    """One way in which a preview is shown, beside the comment that it shares with others."""
+
+    def publish(self, showing: Showing, subject: Subject) -> None:
+        """Write what differs from what was published last. Raises what the forge raises."""
+        ...
+
+
+class BesideCommit(Target, Protocol):
+    """What every preview has, whoever reads it: a commit status or a check run."""
+
+    def page_of(self, showing: Showing, subject: Subject) -> str:
+        """Where people read more of what is said there; empty if nowhere."""
+        ...
 
 
 class Publisher:
-    """Brings one pull request's statuses and comment up to date."""
+    """Brings all that is shown on one pull request up to date."""
 
     def __init__(
         self,
@@ -26,83 +48,91 @@ class Publisher:
         forge: Forge,
         store: Store,
         effects: Effects,
-        url_of: Callable[[PreviewRecord], str],
+        subject_of: Callable[[PreviewRecord], Subject],
+        patience: Patience,
+        look_again: Callable[[PullRequestKey, float], None],
+        further: Sequence[Target] = (),
     ) -> None:
-        self._instance = instance
-        self._forge = forge
+        """`further`: what is shown of a preview after its status or check run."""
         self._store = store
         self._effects = effects
-        self._url_of = url_of
+        self._subject_of = subject_of
+        self._patience = patience
+        self._look_again = look_again
+        self._beside: BesideCommit = (
+            CheckRuns(forge.checks, effects, instance) if forge.checks else Statuses(forge, effects)
+        )
+        self._further = further
+        self._comment = StickyComment(forge, effects, instance)
+        self._lock = threading.Lock()
+        self._doubts: dict[PullRequestKey, set[Doubt]] = {}
+
+    def doubt(self, pull_request: PullRequestKey, what: Doubt) -> None:
+        """Another hand may have changed it: it is looked at when this is published next. Safe from any thread."""
+        with self._lock:
+            self._doubts.setdefault(pull_request, set()).add(what)
 
     def publish(self, pull_request: PullRequestKey) -> None:
-        """Write what differs from what was published last. Raises what the forge raises."""
+        """Write what differs from what was published last.
+
+        Each target by itself: what one cannot say holds up no other. Raises the first error in the end, one that may
+        pass by itself before one that will not.
+        """
+        showing = self._showing(pull_request)
+        left = {
+            each.record.key: self._patience.seconds_left(each.record.key)
+            for each in showing.subjects
+        }
+        errors: list[PreviewsError] = []
+
+        def attempt(publish: Callable[[], None]) -> None:
+            try:
+                publish()
+            except PreviewsError as error:
+                errors.append(error)
+
+        for subject in showing.subjects:
+            if not left[subject.record.key]:
+                attempt(partial(self._beside.publish, showing, subject))
+                for target in self._further:
+                    attempt(partial(target.publish, showing, self._with_logs(showing, subject)))
+                self._patience.told(subject.record.key)
+        waits = [seconds for seconds in left.values() if seconds]
+        looked_at = showing.published.doubts
+        if any(seconds <= PUBLISH_AFTER_SECONDS for seconds in waits):
+            # One comment for all: in a moment it can say more.
+            looked_at -= {Doubt.COMMENT}
+        else:
+            rows = [self._with_logs(showing, subject) for subject in showing.subjects]
+            attempt(partial(self._comment.publish, showing, rows))
+        self._settle(pull_request, looked_at)
+        if waits:
+            self._look_again(pull_request, min(waits))
+        if errors:
+            raise min(errors, key=lambda error: not isinstance(error, TransientError))
+
+    def _showing(self, pull_request: PullRequestKey) -> Showing:
         repository, number = pull_request
+        with self._lock:
+            doubts = frozenset(self._doubts.get(pull_request, ()))
         records = self._store.load_pull_request(repository, number)
-        wanted = feedback(
-            self._instance, [Subject(record, self._url_of(record)) for record in records]
-        )
-        published = self._store.published(repository, number)
-        if wanted is None or (not published and all(_is_over(record) for record in records)):
-            return
-        for head_sha, status in wanted.statuses:
-            known = published.get(f"status:{status.context}", "")
-            self._publish_status(pull_request, head_sha, status, known)
-        digest = hashlib.sha256(wanted.comment.encode()).hexdigest()
-        if published.get("comment") != digest:
-            if published.get("comment") != "":
-                # From here on it is not known what it says, until an answer comes: what was said before counts no more.
-                self._remember(repository, number, "comment", "")
-            self._effects.perform(
-                Effect.ENSURE_COMMENT,
-                f"{repository}#{number}",
-                lambda: self._forge.ensure_comment(
-                    repository, number, marker=wanted.comment_marker, body=wanted.comment
-                ),
-            )
-            self._remember(repository, number, "comment", digest)
-
-    def _publish_status(
-        self, pull_request: PullRequestKey, head_sha: HeadSha, status: CommitStatus, known: str
-    ) -> None:
-        """What was said of an earlier commit ends as well: no pending status stays for ever."""
-        repository, number = pull_request
-        target, digest = f"status:{status.context}", _digest(head_sha, status)
-        if known == digest:
-            return
-        said_of, _, rest = known.partition(" ")
-        if said_of != head_sha and rest.startswith(StatusState.PENDING):
-            self._set_status(pull_request, HeadSha(said_of), superseded(status, head_sha))
-        # From here on it is not known what it says, and it may be pending, until an answer comes: what was said before
-        # counts no more, also if it should be said again.
-        unsure = f"{head_sha} {StatusState.PENDING}"
-        if known != unsure:
-            self._remember(repository, number, target, unsure)
-        self._set_status(pull_request, head_sha, status)
-        self._remember(repository, number, target, digest)
-
-    def _set_status(
-        self, pull_request: PullRequestKey, head_sha: HeadSha, status: CommitStatus
-    ) -> None:
-        repository, number = pull_request
-        self._effects.perform(
-            Effect.SET_STATUS,
-            f"{repository}#{number}",
-            lambda: self._forge.set_commit_status(repository, head_sha, status),
+        return Showing(
+            repository=repository,
+            number=number,
+            subjects=[self._subject_of(record) for record in records if record.pull_request],
+            published=Published(self._store, self._effects, pull_request, doubts),
         )
 
-    def _remember(self, repository: str, number: int, target: str, digest: str) -> None:
-        self._effects.perform(
-            Effect.RECORD_PUBLISHED,
-            f"{repository}#{number}",
-            lambda: self._store.record_published(repository, number, target, digest),
-        )
+    def _with_logs(self, showing: Showing, subject: Subject) -> Subject:
+        """Where nothing else shows its logs, its check run does."""
+        page = subject.logs_url or self._beside.page_of(showing, subject)
+        return replace(subject, logs_url=page)
 
-
-def _is_over(record: PreviewRecord) -> bool:
-    """Whether a pull request closed without ever having had a preview: then there is nothing to say."""
-    return record.phase is Phase.REMOVED
-
-
-def _digest(head_sha: str, status: CommitStatus) -> str:
-    text = f"{status.description}\n{status.target_url}"
-    return f"{head_sha} {status.state} {hashlib.sha256(text.encode()).hexdigest()}"
+    def _settle(self, pull_request: PullRequestKey, doubts: frozenset[Doubt]) -> None:
+        """What was looked at is in doubt no more; what was not written is noted as unsure in the store."""
+        with self._lock:
+            left = self._doubts.get(pull_request, set()) - doubts
+            if left:
+                self._doubts[pull_request] = left
+            else:
+                self._doubts.pop(pull_request, None)

@@ -13,6 +13,7 @@ from previews.domain.lifetime import (
     is_pinned,
     last_use,
 )
+from previews.domain.policy import decide
 from previews.domain.preview import Mode, Phase, PreviewKey, Stage
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
@@ -83,6 +84,10 @@ def _recall_stay(
     end = end_of(facts, wishes, now)
     expiry = expiry_of(project.lifetime, pull_request.labels, facts, wishes, now)
     gates.brake.stays(record.key, expiry.at if expiry else None)
-    leaving = departure(pull_request, end)
+    policies, known = (project.policy,), record.paths
+    touched = known.touched if known and known.answers(policies, pull_request) else None
+    # What its repository's rules say is read before anything is looked at, and weighed then.
+    verdict = decide(policies, pull_request, touched=touched, wishes=wishes)
+    leaving = departure(pull_request, verdict, end)
     if leaving is not None and (end is None or end.cause is EndCause.EXPIRED):
         gates.brake.suspects([record.key], leaving.cause)

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 import structlog
 
+from previews.domain.forge_ports import Forge
 from previews.domain.lifetime import EndCause, Wishes
 from previews.domain.naming import Names, names_of
 from previews.domain.observation import (
@@ -21,7 +21,7 @@ from previews.domain.observation import (
     Plan,
 )
 from previews.domain.plan import plan, plan_removal
-from previews.domain.ports import Clock, Cluster, Forge, Renderer, Store
+from previews.domain.ports import Clock, Cluster, Renderer, Store
 from previews.domain.preview import (
     Condition,
     Phase,
@@ -35,6 +35,7 @@ from previews.domain.removal import Departure, departure, drained, is_there
 from previews.errors import PreviewsError, StalledError
 from previews.reconcile.chronicle import history_of, removal_of
 from previews.reconcile.databases import Databases
+from previews.reconcile.deployments import DeploymentKeeper
 from previews.reconcile.desired import Desired
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.gates import Gates
@@ -45,24 +46,16 @@ from previews.reconcile.migrations import Migrations
 from previews.reconcile.nudges import Nudges
 from previews.reconcile.observer import Observer
 from previews.reconcile.parcels import Parcels
-from previews.reconcile.publisher import PullRequestKey
+from previews.reconcile.policies import Policies
 from previews.reconcile.pulse import Pulse
+from previews.reconcile.repositories import Repositories
 from previews.reconcile.storage import StorageWatch
 from previews.reconcile.writer import GitOpsWriter
 
 _PASSES_MAX = 5
 """Decide, write, probe, conclude: each pass sees what the one before did."""
 
-_PASSING = {Phase.PROVISIONING, Phase.DEPLOYING, Phase.WAKING, Phase.REMOVING}
-"""Phases that are over soon, as a rule."""
-
 _log = structlog.get_logger("previews.reconcile")
-
-
-class Tell(Protocol):
-    """Has what a pull request says brought up to date."""
-
-    def __call__(self, pull_request: PullRequestKey, *, is_final: bool) -> None: ...
 
 
 class Reconciler:
@@ -83,14 +76,17 @@ class Reconciler:
         effects: Effects,
         deadlines: Deadlines,
         lifetimes: Lifetimes,
+        policies: Policies,
         databases: Databases,
         parcels: Parcels,
         host_records: HostRecordKeeper,
+        deployments: DeploymentKeeper,
         migrations: Migrations,
         storage: StorageWatch,
         gates: Gates,
+        repositories: Repositories,
         look_again: Callable[[PreviewKey, float], None],
-        tell: Tell,
+        tell: Callable[[PreviewRecord], None],
         evict: Callable[[PreviewKey, str], None],
     ) -> None:
         self._projects = projects
@@ -101,12 +97,15 @@ class Reconciler:
         self._effects = effects
         self._deadlines = deadlines
         self._lifetimes = lifetimes
+        self._policies = policies
         self._databases = databases
         self._host_records = host_records
+        self._deployments = deployments
         self._parcels = parcels
         self._migrations = migrations
         self._storage = storage
         self._gates = gates
+        self._repositories = repositories
         self._images = images
         self._observer = Observer(cluster=cluster, writer=writer, clock=clock)
         self._desired = Desired(
@@ -139,21 +138,22 @@ class Reconciler:
         record = self._lifetimes.adopt(record, pull_request)
         probed = False
         for _ in range(_PASSES_MAX):
-            outlook = self._lifetimes.look(project.lifetime, record, pull_request)
-            leaving = departure(pull_request, outlook.end)
+            lifetime = self._policies.lifetime(project, pull_request)
+            outlook = self._lifetimes.look(lifetime, record, pull_request)
+            record, verdict = self._policies.judge(project, record, pull_request, outlook.wishes)
+            leaving = departure(pull_request, verdict, outlook.end)
             seen = self._observe(project, record, pull_request, leaving, outlook)
             decision = plan(leaving, pull_request, seen, self._clock.now(), self._deadlines)
             before = record = self._conclude(record, leaving, seen, outlook, decision)
             if decision.stage is Stage.WHOLE and not is_there(seen):
                 # What it is given to carry from its first commit on.
-                outlook = self._lifetimes.look(
-                    project.lifetime, record, pull_request, is_coming=True
-                )
+                lifetime = self._policies.lifetime(project, pull_request)
+                outlook = self._lifetimes.look(lifetime, record, pull_request, is_coming=True)
             record = self._apply(project, record, pull_request, seen, outlook, decision)
-            renamed = self._host_records.work(project, seen, decision)
+            outside = self._work_outside(project, record, seen, decision)
             if decision.probe and not probed:
                 record, probed = self._pulse.ask_again(record), True
-            if record == before and not renamed:
+            if record == before and not outside:
                 break
         record = self._migrations.judge(project, self._settle(record, decision))
         record = replace(record, storage_warning=self._storage.warning(key))
@@ -194,15 +194,19 @@ class Reconciler:
             seen = self._observer.traces(names, record, goes=True)
             seen = self._databases.observe(None, record, Wishes(), seen, goes=True)
             seen = self._host_records.observe(None, seen, goes=True)
+            seen = self._deployments.observe(None, record, seen, leaves=True)
             decision = plan_removal(leaving, seen)
             before = record = self._note(record, leaving, seen, names, decision)
             if decision.stage is not None:
                 record = self._desired.want_less(record, decision.stage)
             record = self._databases.work(None, record, Wishes(), seen, decision)
-            renamed = self._host_records.work(None, seen, decision)
+            outside = self._work_outside(None, record, seen, decision)
             self._nudges.carry_out(seen, decision)
-            if record == before and not renamed:
+            if record == before and not outside:
                 break
+        if record.is_gone and not stored.is_gone:
+            said = self._deployments.end(record, self._store.each_record())
+            record = replace(record, message="; ".join(filter(None, (record.message, said))))
         self._record(stored, record)
         if decision.look_again_after_seconds is not None:
             self._look_again(key, decision.look_again_after_seconds)
@@ -219,9 +223,10 @@ class Reconciler:
         if isinstance(error, StalledError):
             record = replace(record, failed=True)
         if record != stored:
+            record = record.shown_since(stored, self._clock.now())
             self._save(record)
-            if isinstance(error, StalledError) and record.pull_request:
-                self._tell((record.pull_request.repository, key.number), is_final=True)
+            if isinstance(error, StalledError):
+                self._tell(record)
 
     def _read_pull_request(
         self, project: Project, stored: PreviewRecord
@@ -231,14 +236,17 @@ class Reconciler:
             was_read = key in self._read
         if known is not None and was_read and not stored.fetch_mark:
             return stored, known
-        fetched = self._forge.fetch_pull_request(project.repository, key.number)
+        repository = self._repositories.name_of(project.repository)
+        fetched = self._forge.fetch_pull_request(repository, key.number)
         if fetched is None:
             self._gates.brake.goes_by_hand(key)
             raise StalledError(
                 "PullRequestNotFound",
-                f"the forge knows no pull request {project.repository}#{key.number}; "
+                f"the forge knows no pull request {repository}#{key.number}; "
                 "nothing is removed for that",
             )
+        if not stored.is_gone:
+            self._repositories.follow(project.repository, fetched, [known])
         with self._lock:
             self._read.add(key)
         record = replace(stored, pull_request=fetched)
@@ -268,6 +276,7 @@ class Reconciler:
         )
         seen = self._parcels.observe(project, record, seen, goes=leaving is not None)
         seen = self._host_records.observe(project, seen, goes=leaving is not None)
+        seen = self._deployments.observe(project, record, seen, leaves=leaving is not None)
         seen = replace(seen, migration_log=self._observer.migration_log(project, seen))
         seen = replace(seen, cause=self._observer.cause_of(names, seen))
         return self._gates.ask(record, pull_request, leaving, outlook, seen)
@@ -296,6 +305,13 @@ class Reconciler:
             record = brought
         self._nudges.carry_out(seen, decision)
         return record
+
+    def _work_outside(
+        self, project: Project | None, record: PreviewRecord, seen: Observation, decision: Plan
+    ) -> bool:
+        """What is neither in Git nor in the record. Says whether there is more to observe now."""
+        renamed = self._host_records.work(project, seen, decision)
+        return self._deployments.work(project, record, decision) or renamed
 
     def _conclude(
         self,
@@ -362,10 +378,9 @@ class Reconciler:
     def _record(self, stored: PreviewRecord, record: PreviewRecord) -> None:
         self._pulse.note(record)
         if record != stored:
+            record = record.shown_since(stored, self._clock.now())
             self._save(record, tuple(history_of(stored, record)))
-            if record.pull_request:
-                pull_request = (record.pull_request.repository, record.key.number)
-                self._tell(pull_request, is_final=record.phase not in _PASSING)
+            self._tell(record)
         if stored.fetch_mark:
             self._effects.perform(
                 Effect.CLEAR_MARK,

@@ -23,9 +23,14 @@ class Readiness(BaseModel):
 
     ready: bool
     missing: dict[str, Text]
+    notes: dict[str, Text] = {}
+    """What is wrong as well, and keeps the manager from nothing. Left out when there is none."""
 
 
-def health_router(readiness: Callable[[], Mapping[str, str | None]]) -> APIRouter:
+def health_router(
+    readiness: Callable[[], Mapping[str, str | None]],
+    notes: Callable[[], Mapping[str, str]] = dict,
+) -> APIRouter:
     """What everybody may ask. `readiness` names every outside system, with what is wrong with it or None."""
     router = APIRouter()
 
@@ -34,12 +39,14 @@ def health_router(readiness: Callable[[], Mapping[str, str | None]]) -> APIRoute
         """Say that the process answers. Needs no thread, so that it does when every one of them is busy."""
         return {"live": True}
 
-    @router.get("/readyz", responses={503: {"model": Readiness}})
+    @router.get(
+        "/readyz", responses={503: {"model": Readiness}}, response_model_exclude_defaults=True
+    )
     def readyz(response: Response) -> Readiness:
         """Say whether the manager can do its work, and if not, what is missing."""
         missing = {name: wrong for name, wrong in readiness().items() if wrong is not None}
         response.status_code = 503 if missing else 200
-        return Readiness(ready=not missing, missing=missing)
+        return Readiness(ready=not missing, missing=missing, notes=dict(notes()))
 
     return router
 
@@ -50,6 +57,7 @@ def api_router(
     token: Callable[[], str] | None,
     previews: Previews,
     desk: Desk,
+    notes: Callable[[], Mapping[str, str]] = dict,
     more: Sequence[APIRouter] = (),
 ) -> APIRouter:
     """All routes but the door's.
@@ -57,7 +65,7 @@ def api_router(
     Without a `token` there is no /api/v1: titles and names of a private repository are not for everybody, and nobody
     removes a preview without it.
     """
-    router = health_router(readiness)
+    router = health_router(readiness, notes)
     if token is not None:
         guarded = guarded_router(token, prefix="/api/v1")
         _add_previews(guarded, previews)

@@ -30,6 +30,8 @@ class _Numbered(BaseModel):
 
 
 class _Run(BaseModel):
+    name: str | None = None
+    """Of a check run."""
     head_sha: str = ""
     pull_requests: list[_Numbered] | None = None
 
@@ -69,7 +71,9 @@ class BuildNews:
 
 def is_of_a_manager(event: str, payload: BuildPayload) -> bool:
     """Whether it only echoes what a manager itself said."""
-    return event == "status" and payload.context.startswith(STATUS_PREFIX)
+    check = payload.check_run if event == "check_run" else None
+    name = (check.name or "") if check else payload.context
+    return event in {"status", "check_run"} and name.startswith(STATUS_PREFIX)
 
 
 def read_news(event: str, payload: BuildPayload) -> BuildNews | None:

@@ -4,7 +4,7 @@ Labels are names of projects, of a configured few, and words of closed sets: not
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from previews.domain.allowance import Allowance
 from previews.domain.brake import BrakeState
 from previews.domain.certificates import Inspection
 from previews.domain.findings import Level
@@ -49,6 +50,12 @@ class Sources:
     """How many there were, by what they came to."""
     resynced_at: Callable[[], datetime | None]
     """When everything was last compared in full."""
+    listings: Callable[[], Mapping[str, int]]
+    """How often a repository was listed, by what became of it."""
+    redeliveries: Callable[[], Mapping[str, int]]
+    """Deliveries that the forge could not bring, by what became of them."""
+    allowances: Callable[[], Sequence[Allowance]]
+    """What may still be asked of the forge, by account; nothing where the forge has no limits of its own."""
     certificate: Callable[[], Inspection | None]
     """The last look at that of the previews' hosts."""
     clock: Clock
@@ -83,9 +90,11 @@ class Metrics(Collector):
         yield from self._of_the_brake()
         yield from self._of_the_sweep()
         yield self._deliveries()
+        yield self._redeliveries()
         yield from self._of_effects()
         yield self._probes()
         yield from self._of_the_resync()
+        yield from self._of_the_forge()
         yield from self._of_the_certificate()
 
     def _of_previews(self) -> Iterator[Metric]:
@@ -158,6 +167,16 @@ class Metrics(Collector):
             deliveries.add_metric([verdict], self._answers[verdict])
         return deliveries
 
+    def _redeliveries(self) -> Metric:
+        redeliveries = CounterMetricFamily(
+            "previews_redeliveries",
+            "Deliveries that the forge could not bring, by what became of them.",
+            labels=["result"],
+        )
+        for result, count in sorted(self._sources.redeliveries().items()):
+            redeliveries.add_metric([result], count)
+        return redeliveries
+
     def _of_effects(self) -> Iterator[Metric]:
         performed = CounterMetricFamily(
             "previews_effects", "Effects that were performed.", labels=["effect"]
@@ -190,6 +209,39 @@ class Metrics(Collector):
         if at is not None:
             age.add_metric([], self._age(at))
         yield age
+        listings = CounterMetricFamily(
+            "previews_listings",
+            "Lists of a repository's open pull requests, by what became of them.",
+            labels=["result"],
+        )
+        for result, count in sorted(self._sources.listings().items()):
+            listings.add_metric([result], count)
+        yield listings
+
+    def _of_the_forge(self) -> Iterator[Metric]:
+        limit = GaugeMetricFamily(
+            "previews_forge_requests_limit",
+            "Requests an hour that the forge allows.",
+            labels=["account"],
+        )
+        remaining = GaugeMetricFamily(
+            "previews_forge_requests_remaining", "Those left in this hour.", labels=["account"]
+        )
+        creations = GaugeMetricFamily(
+            "previews_forge_creations_remaining",
+            "What may still be written in this hour.",
+            labels=["account"],
+        )
+        wait = GaugeMetricFamily(
+            "previews_forge_wait_seconds", "For how long nothing is asked.", labels=["account"]
+        )
+        for each in self._sources.allowances():
+            if each.limit is not None and each.remaining is not None:
+                limit.add_metric([each.account], each.limit)
+                remaining.add_metric([each.account], each.remaining)
+            creations.add_metric([each.account], each.creations_left)
+            wait.add_metric([each.account], each.wait_seconds)
+        yield from (limit, remaining, creations, wait)
 
     def _of_the_certificate(self) -> Iterator[Metric]:
         found = self._sources.certificate()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import structlog
 from pydantic import BaseModel, Field, ValidationError
@@ -34,6 +34,15 @@ from previews.web.builds import (
     is_of_a_manager,
     read_news,
 )
+from previews.web.talk import (
+    RERUN_EVENTS,
+    CommentNews,
+    CommentPayload,
+    RerunNews,
+    RerunPayload,
+    read_comment,
+    read_rerun,
+)
 
 RETRY_AFTER_SECONDS = 10.0
 """Said with a 503 when nobody knows better."""
@@ -44,12 +53,14 @@ UNREAD_BYTES_MAX = 64 * 1024 * 1024
 EVENT_LENGTH_MAX = 64
 REPOSITORY_SHOWN_MAX = 140
 
+_NAMES_OF_GUIDS = "usable X-GitHub-Delivery or X-Gitea-Delivery"
 _GUID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})")
 
 _log = structlog.get_logger("previews.webhooks")
 
 Payload = TypeVar("Payload", bound=BaseModel)
+News: TypeAlias = BuildNews | CommentNews | RerunNews
 KeysOf = Callable[[str, int], Sequence[PreviewKey]]
 Submit = Callable[[Delivery, Sequence[PreviewKey]], Future[bool]]
 
@@ -86,7 +97,7 @@ class _Judgement:
     verdict: Verdict
     reason: str = ""
     keys: Sequence[PreviewKey] = ()
-    news: BuildNews | None = None
+    news: News | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,8 @@ class WebhookDoor:
     `secrets` is asked again and again, so that one can be replaced while both are valid. `keys_of` names the previews
     at a pull request, whatever the case of the repository's letters, and none for a repository that is not
     configured. A delivery is answered 2xx when the future of `submit` is done, and 503 when that failed. `answered` is
-    told what is said of each, and `hear` what CI does, which is no reason to read a pull request again.
+    told what is said of each, and `hear` what is no reason to read a pull request again: what CI does, and that
+    somebody wrote a comment or pressed a button.
     """
 
     def __init__(
@@ -125,7 +137,7 @@ class WebhookDoor:
         submit: Submit,
         clock: Clock,
         answered: Callable[[str], None] = lambda _: None,
-        hear: Callable[[BuildNews], object] = lambda _: None,
+        hear: Callable[[News], object] = lambda _: None,
     ) -> None:
         self._ask_for_secrets = secrets
         self._body_limit_bytes = body_limit_bytes
@@ -262,28 +274,49 @@ def _parse(body: bytes, kind: type[Payload]) -> Payload | None:
 
 def _judge(guid: str, event: str, body: bytes, keys_of: KeysOf) -> _Judgement:
     if event in BUILD_EVENTS and guid:
-        return _judge_build(event, _parse(body, BuildPayload), keys_of)
+        return _judge_build(event, body, keys_of)
     payload = _parse(body, _Payload)
-    if not guid:
-        return _Judgement(Verdict.KEPT_ASIDE, "no usable X-GitHub-Delivery or X-Gitea-Delivery")
+    if not guid or not event:
+        lacking = "X-GitHub-Event or X-Gitea-Event" if guid else _NAMES_OF_GUIDS
+        return _Judgement(Verdict.KEPT_ASIDE, f"no {lacking}")
     match event:
         case "pull_request":
             return _judge_pull_request(payload, keys_of)
+        case "issue_comment":
+            return _judge_comment(_parse(body, CommentPayload), keys_of)
         case "ping":
             return _Judgement(Verdict.IGNORED, "pong")
-        case "":
-            return _Judgement(Verdict.KEPT_ASIDE, "no X-GitHub-Event or X-Gitea-Event")
         case _:
             return _Judgement(Verdict.IGNORED, f"no preview depends on a {event!r} event")
 
 
-def _judge_build(event: str, payload: BuildPayload | None, keys_of: KeysOf) -> _Judgement:
+def _judge_build(event: str, body: bytes, keys_of: KeysOf) -> _Judgement:
+    button = _parse(body, RerunPayload) if event in RERUN_EVENTS else None
+    rerun = read_rerun(event, button) if button else None
+    if rerun is not None:
+        return _judge_talk(rerun, keys_of)
+    payload = _parse(body, BuildPayload)
     news = read_news(event, payload) if payload else None
     if payload is None or news is None:
         return _Judgement(Verdict.KEPT_ASIDE, "it names no pull request, commit or package")
     if is_of_a_manager(event, payload):
         return _Judgement(Verdict.IGNORED, "a manager's own status")
     if news.repository and not keys_of(news.repository, 1):
+        return _unconfigured(news.repository)
+    return _Judgement(Verdict.ACCEPTED, news=news)
+
+
+def _judge_comment(payload: CommentPayload | None, keys_of: KeysOf) -> _Judgement:
+    if payload is None:
+        return _Judgement(Verdict.KEPT_ASIDE, "it names no issue, comment or repository")
+    news = read_comment(payload)
+    if news is None:
+        return _Judgement(Verdict.IGNORED, "no command, and no comment of ours that changed")
+    return _judge_talk(news, keys_of)
+
+
+def _judge_talk(news: CommentNews | RerunNews, keys_of: KeysOf) -> _Judgement:
+    if not keys_of(news.repository, 1):
         return _unconfigured(news.repository)
     return _Judgement(Verdict.ACCEPTED, news=news)
 

@@ -20,6 +20,7 @@ from tests.bench.databases import measure_databases, measure_large_databases
 from tests.bench.document import write_document
 from tests.bench.door import measure_door
 from tests.bench.figures import FIGURES_FILE, SAMPLES_FILE, Part, flat, load, save
+from tests.bench.forge_requests import measure_forge_requests
 from tests.bench.gate import measure_gate
 from tests.bench.machine import load_average, versions
 from tests.bench.pulsing import measure_pulse
@@ -47,6 +48,7 @@ ALONE: dict[str, Callable[[Part, Callable[[str], None], int], None]] = {
     "databases": measure_databases,
     "large-databases": measure_large_databases,
     "pulse": measure_pulse,
+    "forge-requests": measure_forge_requests,
 }
 """What needs no cluster."""
 PARTS: dict[str, OnCluster | None] = {

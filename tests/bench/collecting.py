@@ -22,6 +22,7 @@ from previews.domain.naming import shard_of
 from previews.domain.preview import HeadSha, Manifests, Phase, PreviewKey, PullRequest, Stage
 from previews.domain.record import PreviewRecord
 from previews.reconcile.collector import Collector
+from previews.reconcile.deployment_inventory import DeploymentInventory
 from previews.reconcile.effects import Effects, LoggingWitness
 from previews.reconcile.host_records import HostRecordKeeper
 from previews.reconcile.server_watch import ServerWatch
@@ -90,6 +91,9 @@ def _collector(
         cluster=cluster,
         servers=ServerWatch({}, lambda _keys: None),
         host_records=HostRecordKeeper(None, Effects(LoggingWitness())),
+        deployments=DeploymentInventory(
+            None, Effects(LoggingWitness()), instance=INSTANCE, repositories=()
+        ),
         writer=branch,
         effects=Effects(LoggingWitness()),
         clock=clock,

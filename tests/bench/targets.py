@@ -86,9 +86,22 @@ TARGETS = (
     ),
     Target("50 deliveries a second, p99", "door_50_per_second_p99_seconds", 0.05, "s"),
     Target("500 deliveries at once, p99", "door_burst_500_p99_seconds", 0.25, "s"),
+    Target("GitHub requests, first head_sha", "github_first_head_requests_count", 13, "requests"),
+    Target("GitHub requests, next head_sha", "github_next_head_requests_count", 13, "requests"),
+    Target(
+        "GitHub requests, close with one deployment", "github_close_requests_count", 7, "requests"
+    ),
+    Target(
+        "quiet resync of 200 repositories, 5,000 open",
+        "github_resync_200_requests_count",
+        201,
+        "requests",
+    ),
+    Target("what it writes anywhere", "github_resync_200_writes_count", 1, "writes"),
 )
 
 OTHERS = {
+    "github_resync_200_not_modified_count": "quiet resync of 200 repositories: answers of 304",
     "fill_50_pushed_seconds": "50 open at the start: all pushed",
     "fill_50_created_seconds": "50 open at the start: all Applications created",
     "fill_50_synced_seconds": "50 open at the start: all Synced",

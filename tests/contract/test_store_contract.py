@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from previews.adapters.store import SQLStore
 from previews.domain.images import NamedImage
 from previews.domain.lifetime import Anchor, Expiry, Facts, Said, Until, Wishes
+from previews.domain.policy import PathsVerdict
 from previews.domain.ports import Store
 from previews.domain.preview import (
     Condition,
@@ -296,7 +297,7 @@ def test_saving_what_is_stored_already_writes_nothing(world: World) -> None:
     "changed",
     [
         PreviewRecord(key=KEY, pull_request=PULL_REQUEST),
-        PreviewRecord(key=KEY, head_since=NOON),
+        PreviewRecord(key=KEY, head_since=NOON, shown_at=NOON),
         PreviewRecord(key=KEY, grant=GRANT, edited_migrations="a \ud83d", storage_warning="b"),
         PreviewRecord(
             key=KEY, manifests=Manifests(Stage.WHOLE, "d", HeadSha("a" * 40), {}, grant=GRANT)
@@ -311,6 +312,7 @@ def test_saving_what_is_stored_already_writes_nothing(world: World) -> None:
                 Stage.WHOLE, "d", None, {}, Mode.WARMING, "2026-11-02T12:00:00Z", {"a": "b"}
             ),
         ),
+        PreviewRecord(key=KEY, paths=PathsVerdict("a" * 40, "main", "d1", touched=True)),
         PreviewRecord(key=KEY, facts=FACTS),
         PreviewRecord(key=KEY, facts=Facts(created_at=NOON, pushed_at=NOON)),
         PreviewRecord(key=KEY, expiry=EXPIRY),
@@ -630,12 +632,95 @@ def test_remembers_what_was_published_by_target(world: World) -> None:
     assert world.store.published("acme/shop", 42) == {"comment": "d3", "status": "d2"}
 
 
+def test_remembers_how_far_the_comments_of_a_pull_request_were_read(world: World) -> None:
+    assert world.store.comments_read_until("acme/shop", 42) is None
+
+    world.store.record_comments_read("acme/shop", 42, NOON)
+    world.store.record_comments_read("acme/shop", 42, NOON - timedelta(hours=1))
+    world.store.record_comments_read("acme/shop", 43, NOON + timedelta(seconds=1))
+
+    assert world.store.comments_read_until("acme/shop", 42) == NOON
+    world.store.record_comments_read("acme/shop", 42, NOON + timedelta(hours=1))
+    assert world.store.comments_read_until("acme/shop", 42) == NOON + timedelta(hours=1)
+    assert world.store.comments_read_until("acme/shop", 43) == NOON + timedelta(seconds=1)
+    assert world.store.comments_read_until("acme/other", 42) is None
+
+
+def test_comments_that_were_read_already_write_nothing(world: World) -> None:
+    world.store.record_comments_read("acme/shop", 42, NOON)
+    before = world.version()
+
+    world.store.record_comments_read("acme/shop", 42, NOON)
+    world.store.record_comments_read("acme/shop", 42, NOON - timedelta(days=1))
+
+    assert world.version() == before
+
+
+def test_how_far_comments_were_read_goes_with_the_last_preview_there(world: World) -> None:
+    world.store.save(PreviewRecord(key=KEY, pull_request=PULL_REQUEST))
+    world.store.record_comments_read("acme/shop", 42, NOON)
+    world.store.record_comments_read("acme/shop", 43, NOON)
+
+    world.store.forget(KEY)
+
+    assert world.store.comments_read_until("acme/shop", 42) is None
+    assert world.store.comments_read_until("acme/shop", 43) == NOON
+
+
 def test_publishing_the_same_again_writes_nothing(world: World) -> None:
     world.store.record_published("acme/shop", 42, "comment", "d1")
     before = world.version()
 
     world.store.record_published("acme/shop", 42, "comment", "d1")
 
+    assert world.version() == before
+
+
+def test_knows_which_deliveries_it_accepted(world: World) -> None:
+    world.store.accept([(delivery("one"), [KEY]), (delivery("two"), [])])
+
+    assert world.store.known_deliveries(["one", "two", "three"]) == {"one", "two"}
+    assert world.store.known_deliveries([]) == set()
+
+
+def test_a_renamed_repository_takes_all_that_is_known_of_it_along(world: World) -> None:
+    world.store.save(PreviewRecord(key=KEY, pull_request=PULL_REQUEST, message="as it was"))
+    api = PreviewKey("api", 42)
+    world.store.save(PreviewRecord(key=api, pull_request=replace(PULL_REQUEST, repository_id=7)))
+    elsewhere = PreviewKey("blog", 42)
+    blog = replace(PULL_REQUEST, repository="acme/blog", repository_id=8)
+    world.store.save(PreviewRecord(key=elsewhere, pull_request=blog))
+    world.store.record_published("acme/shop", 42, "comment", "d1")
+    world.store.record_comments_read("acme/shop", 42, NOON)
+    # Left by a repository that had the new name before.
+    world.store.record_published("acme/store", 42, "comment", "an older one")
+
+    world.store.name_repository(7, "acme/store", was="acme/shop")
+
+    renamed = replace(PULL_REQUEST, repository="acme/store", repository_id=7)
+    assert [record.key for record in world.store.load_pull_request("acme/store", 42)] == [api, KEY]
+    assert world.store.load(KEY) == PreviewRecord(
+        key=KEY, pull_request=renamed, message="as it was"
+    )
+    assert world.store.load_pull_request("acme/shop", 42) == []
+    assert world.store.published("acme/store", 42) == {"comment": "d1"}
+    assert world.store.published("acme/shop", 42) == {}
+    assert world.store.comments_read_until("acme/store", 42) == NOON
+    assert world.store.load(elsewhere) == PreviewRecord(key=elsewhere, pull_request=blog)
+
+
+def test_a_repository_that_is_called_as_before_gets_its_number_alone(world: World) -> None:
+    world.store.save(PreviewRecord(key=KEY, pull_request=PULL_REQUEST))
+    world.store.record_published("acme/shop", 42, "comment", "d1")
+
+    world.store.name_repository(7, "acme/shop", was="acme/shop")
+
+    known = world.store.load(KEY)
+    assert known == PreviewRecord(key=KEY, pull_request=replace(PULL_REQUEST, repository_id=7))
+    assert world.store.published("acme/shop", 42) == {"comment": "d1"}
+    before = world.version()
+    world.store.name_repository(7, "acme/shop", was="acme/shop")
+    world.store.save(known)
     assert world.version() == before
 
 

@@ -4,20 +4,26 @@ import base64
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
+from urllib.parse import quote
 
 import httpx2
 
+from previews.domain.conversation import Permission
 from previews.domain.preview import CIRun, HeadSha, parse_head_sha
 from previews.domain.record import CommitStatus, StatusState
 from tests.cluster import RunningCluster
-from tests.fakes.forge_world import Said
+from tests.fakes.forge_things import Said
 from tests.integration.scripted_http import Asked, Reply, ScriptedServer
-from tests.world.gitea import Gitea
+from tests.world.gitea import Gitea, User
 
 Json: TypeAlias = Any
 TOKEN_SCOPES = ("write:repository", "write:issue", "read:user")
 """What docs/forges.md tells people to give the manager's token."""
+TEAMS_SCOPE = "read:organization"
+"""And where the rights of teams are to count."""
+DRAFT_PREFIX = "WIP: "
+"""One of those by which Gitea knows a draft, unless its administrator sets others."""
 
 PASSED_ON = ("authorization", "content-type", "accept")
 GIVEN_BACK = ("content-type", "x-total-count", "location")
@@ -72,6 +78,7 @@ class GiteaWorld:
         self._gitea.create_organisation(self._organisation)
         self._developer = self._gitea.create_user(self.author)
         self._bot = self._gitea.create_user(f"bot-{suffix}")
+        self._others: dict[str, User] = {}
         self.token = self.token_with(*TOKEN_SCOPES)
         self._repositories = 0
 
@@ -81,30 +88,35 @@ class GiteaWorld:
     def __exit__(self, *_: object) -> None:
         """Remove everybody and everything."""
         self._gitea.delete_organisation(self._organisation)
-        for user in (self._developer, self._bot):
+        for user in (self._developer, self._bot, *self._others.values()):
             self._gitea.delete_user(user.name)
         self._gitea.close()
         self._client.close()
 
     def add_repository(self) -> str:
-        """A new one with a first commit, that the developer and the manager may write to."""
+        """A new one with a first commit, that the developer may write to and the manager administers."""
         self._repositories += 1
         name = f"shop-{self._repositories}"
         self._gitea.create_repository(self._organisation, name, private=True)
         self.repository = f"{self._organisation}/{name}"
         self._commit("README.md", branch="main")
-        for user in (self._developer, self._bot):
-            self._gitea.add_collaborator(self.repository, user, "write")
+        self._gitea.add_collaborator(self.repository, self._developer, "write")
+        self._gitea.add_collaborator(self.repository, self._bot, "admin")
         self._branches: dict[int, tuple[str, str]] = {}
         self._fork_of = ""
         return self.repository
+
+    @property
+    def manager(self) -> str:
+        """The login of the manager's user."""
+        return self._bot.name
 
     def token_with(self, *scopes: str) -> str:
         """Another token of the manager's user."""
         return self._gitea.create_token(self._bot, secrets.token_hex(4), *scopes)
 
-    def let_the_manager_only_read(self) -> None:
-        self._gitea.add_collaborator(self.repository, self._bot, "read")
+    def let_the_manager_only(self, permission: Literal["read", "write"]) -> None:
+        self._gitea.add_collaborator(self.repository, self._bot, permission)
 
     def open_pull_request(
         self,
@@ -113,17 +125,25 @@ class GiteaWorld:
         title: str = "A change",
         *,
         from_fork: bool = False,
+        is_draft: bool = False,
+        base_branch: str = "main",
+        files: Mapping[str, str | None] | None = None,
     ) -> int:
         source = self._fork(repository) if from_fork else repository
         # Two pull requests of one branch are refused, and a branch without a commit as well.
         branch = f"{branch}-{len(self._branches)}" if self._branches else branch
-        self._commit(f"{branch}.txt", repository=source, new_branch=branch)
+        new = {f"{branch}.txt": ""} if files is None else files
+        self._change(new, source, base_branch, new_branch=branch)
         head = f"{source.partition('/')[0]}:{branch}" if from_fork else branch
         opened = self._ask(
             "POST",
             f"/repos/{repository}/pulls",
-            {"head": head, "base": "main", "title": title},
-            as_author=True,
+            {
+                "head": head,
+                "base": base_branch,
+                "title": f"{DRAFT_PREFIX if is_draft else ''}{title}",
+            },
+            by=self.author,
         )
         number = int(opened["number"])
         self._branches[number] = (source, branch)
@@ -141,6 +161,15 @@ class GiteaWorld:
 
     def edit(self, repository: str, number: int, *, title: str) -> None:
         self._ask("PATCH", f"/repos/{repository}/pulls/{number}", {"title": title})
+
+    def retarget(self, repository: str, number: int, base_branch: str) -> None:
+        self._ask("PATCH", f"/repos/{repository}/pulls/{number}", {"base": base_branch})
+
+    def set_draft(self, repository: str, number: int, *, is_draft: bool) -> None:
+        """As people do it at Gitea: by the title."""
+        pull_request = self._ask("GET", f"/repos/{repository}/pulls/{number}")
+        title = pull_request["title"].removeprefix(DRAFT_PREFIX)
+        self.edit(repository, number, title=f"{DRAFT_PREFIX if is_draft else ''}{title}")
 
     def set_labels(self, repository: str, number: int, *labels: str) -> None:
         known = {
@@ -164,9 +193,67 @@ class GiteaWorld:
         del repository
         self._ask("DELETE", f"/repos/{self._branches[number][0]}")
 
-    def comment(self, repository: str, number: int, body: str) -> int:
+    def write_file(
+        self, repository: str, path: str, content: str | bytes | None, *, branch: str = "main"
+    ) -> None:
+        """Somebody commits to a branch that is no pull request's, and makes it if there is none."""
+        branches = self._ask("GET", f"/repos/{repository}/branches")
+        if branch in {each["name"] for each in branches}:
+            self._change({path: content}, repository, branch)
+        else:
+            self._change({path: content}, repository, "main", new_branch=branch)
+
+    def delete_branch(self, repository: str, branch: str) -> None:
+        self._ask("DELETE", f"/repos/{repository}/branches/{branch}")
+
+    def comment(self, repository: str, number: int, body: str, *, author: str = "") -> int:
+        """Somebody else than the developer must have been given a permission first."""
         path = f"/repos/{repository}/issues/{number}/comments"
-        return int(self._ask("POST", path, {"body": body}, as_author=True)["id"])
+        return int(self._ask("POST", path, {"body": body}, by=author or self.author)["id"])
+
+    def edit_comment(self, comment_id: int, body: str) -> None:
+        path = f"/repos/{self.repository}/issues/comments/{comment_id}"
+        self._ask("PATCH", path, {"body": body})
+
+    def reactions(self, repository: str, comment_id: int) -> list[str]:
+        """What there is of the manager's on a comment."""
+        path = f"/repos/{repository}/issues/comments/{comment_id}/reactions"
+        found = self._ask("GET", path) or ()
+        return [each["content"] for each in found if each["user"]["login"] == self._bot.name]
+
+    def set_permission(self, repository: str, login: str, permission: Permission) -> None:
+        """What a person may do from now on, as a collaborator."""
+        person = self._person(login)
+        if permission is Permission.NONE:
+            self._ask("DELETE", f"/repos/{repository}/collaborators/{login}")
+        else:
+            self._gitea.add_collaborator(repository, person, permission.value)
+
+    def add_team(self, repository: str, unit: str) -> int:
+        """A new team that may write to this part of a repository. Returns its id."""
+        said = {
+            "name": f"team-{secrets.token_hex(4)}",
+            "permission": "read",
+            "units_map": {unit: "write"},
+        }
+        team = int(self._ask("POST", f"/orgs/{self._organisation}/teams", said)["id"])
+        self._ask("PUT", f"/teams/{team}/repos/{repository}")
+        return team
+
+    def add_to_team(self, team: int, login: str) -> None:
+        self._ask("PUT", f"/teams/{team}/members/{self._person(login).name}")
+
+    def tag(self, repository: str, name: str) -> None:
+        """A tag on the branch of the same name."""
+        self._ask("POST", f"/repos/{repository}/tags", {"tag_name": name, "target": name})
+
+    def delete_repository(self, repository: str) -> None:
+        self._ask("DELETE", f"/repos/{repository}")
+
+    def transfer(self, repository: str) -> str:
+        """Into the developer's own hands. Returns its name there."""
+        self._ask("POST", f"/repos/{repository}/transfer", {"new_owner": self.author})
+        return f"{self.author}/{repository.partition('/')[2]}"
 
     def delete_comment(self, comment_id: int) -> None:
         self._ask("DELETE", f"/repos/{self.repository}/issues/comments/{comment_id}")
@@ -191,6 +278,9 @@ class GiteaWorld:
     def hide(self, repository: str) -> None:
         self._ask("DELETE", f"/repos/{repository}/collaborators/{self._bot.name}")
 
+    def show(self, repository: str) -> None:
+        self._gitea.add_collaborator(repository, self._bot, "admin")
+
     def comments(self, repository: str, number: int) -> list[Said]:
         found = self._ask("GET", f"/repos/{repository}/issues/{number}/comments")
         return [Said(each["id"], each["user"]["login"], each["body"]) for each in found]
@@ -208,7 +298,7 @@ class GiteaWorld:
 
     def _fork(self, repository: str) -> str:
         if self._fork_of != repository:
-            self._ask("POST", f"/repos/{repository}/forks", {}, as_author=True)
+            self._ask("POST", f"/repos/{repository}/forks", {}, by=self.author)
             self._fork_of = repository
         return f"{self.author}/{repository.partition('/')[2]}"
 
@@ -217,25 +307,45 @@ class GiteaWorld:
         made = self._ask("POST", path, {"content": "", "message": f"Add {file}", **where})
         return str(made["commit"]["sha"])
 
-    def _change(self, files: Mapping[str, str | None], repository: str, branch: str) -> HeadSha:
+    def _person(self, login: str) -> User:
+        """Somebody of this name, who is made if there is none yet."""
+        known = {each.name: each for each in (self._developer, self._bot)} | self._others
+        if login not in known:
+            self._others[login] = known[login] = self._gitea.create_user(login)
+        return known[login]
+
+    def _change(
+        self,
+        files: Mapping[str, str | bytes | None],
+        repository: str,
+        branch: str,
+        **where: str,
+    ) -> HeadSha:
         """One commit that writes these files, and removes those that are None."""
-        tree = self._ask("GET", f"/repos/{repository}/git/trees/{branch}?recursive=true")
+        name = quote(branch, safe="")
+        tree = self._ask("GET", f"/repos/{repository}/git/trees/{name}?recursive=true")
         known = {each["path"]: each["sha"] for each in tree["tree"]}
         changes = []
         for path, text in files.items():
+            if text is None and path not in known:
+                continue
             change = {"path": path, "operation": "delete" if text is None else "create"}
             if text is not None:
-                change["content"] = base64.b64encode(text.encode()).decode()
+                content = text.encode() if isinstance(text, str) else text
+                change["content"] = base64.b64encode(content).decode()
             if path in known:
                 change["sha"] = known[path]
                 change["operation"] = "delete" if text is None else "update"
             changes.append(change)
-        body = {"branch": branch, "files": changes, "message": "Change files"}
+        if not changes:
+            held = self._ask("GET", f"/repos/{repository}/branches/{name}")
+            return parse_head_sha(held["commit"]["id"])
+        body = {"branch": branch, "files": changes, "message": "Change files", **where}
         made = self._ask("POST", f"/repos/{repository}/contents", body)
         return parse_head_sha(made["commit"]["sha"])
 
-    def _ask(self, verb: str, path: str, body: object = None, *, as_author: bool = False) -> Json:
-        headers = {"Sudo": self.author} if as_author else {}
+    def _ask(self, verb: str, path: str, body: object = None, *, by: str = "") -> Json:
+        headers = {"Sudo": by} if by else {}
         answer = self._client.request(verb, path, json=body, headers=headers)
         if answer.is_error:
             raise RuntimeError(f"Gitea: {verb} {path}: {answer.status_code} {answer.text[:300]}")

@@ -18,6 +18,7 @@ from previews.domain.inventory import Kind, Limits, Sweep
 from previews.domain.preview import PreviewKey
 from previews.errors import StalledError
 from previews.reconcile.collector import Collector
+from previews.reconcile.deployment_inventory import DeploymentInventory
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.host_records import HostRecordKeeper
 from previews.reconcile.server_watch import ServerWatch
@@ -208,6 +209,9 @@ class Sweeper:
             cluster=adapter,
             servers=ServerWatch({}, lambda _keys: None),
             host_records=HostRecordKeeper(None, Effects(self.witness)),
+            deployments=DeploymentInventory(
+                None, Effects(self.witness), instance=site.instance, repositories=()
+            ),
             writer=self.branch,
             effects=Effects(self.witness),
             clock=self.clock,

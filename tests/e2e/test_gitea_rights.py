@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from previews.adapters.forges.gitea import GiteaForge
+from previews.domain.conversation import Reaction
 from previews.domain.record import CommitStatus, StatusState
 from previews.errors import StalledError, TransientError
 from tests.cluster import preflight, running
@@ -66,7 +67,12 @@ def test_each_right_is_needed_and_its_lack_is_said(
         forge.check()
         forge.list_open_pull_requests(world.repository)
         forge.set_commit_status(world.repository, fetched.head_sha, PENDING)
-        forge.ensure_comment(world.repository, number, marker=MARKER, body=MARKER)
+        comment = forge.ensure_comment(world.repository, number, marker=MARKER, body=MARKER)
+        forge.react(world.repository, number, comment, Reaction.DONE)
+        assert forge.list_comments(world.repository, number)
+        assert forge.permission_of(world.repository, world.author).may_write
+        assert forge.list_changed_paths(world.repository, number).paths
+        assert forge.read_file(world.repository, "main", "README.md") == ""
 
     with pytest.raises((TransientError, StalledError), match="scope") as caught:
         use_all()
@@ -80,7 +86,7 @@ def test_an_account_that_may_only_read_sees_but_cannot_put_a_status(
     world: GiteaWorld, forge: GiteaForge
 ) -> None:
     number = world.open_pull_request(world.repository)
-    world.let_the_manager_only_read()
+    world.let_the_manager_only("read")
 
     fetched = forge.fetch_pull_request(world.repository, number)
 

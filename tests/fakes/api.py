@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from fastapi import FastAPI
 
+from previews.domain.allowance import Allowance
 from previews.domain.brake import BrakeState
 from previews.domain.caps import Place
 from previews.domain.certificates import Inspection
@@ -121,6 +122,9 @@ class FakeAPI:
         )
         self.sweep: Sweep | None = None
         self.resynced_at: datetime | None = None
+        self.listings: dict[str, int] = {"read": 0}
+        self.redeliveries: dict[str, int] = {"redelivered": 0}
+        self.allowances = [Allowance("the token", 5000, 4999, 500, 0.0)]
         self.certificate: Inspection | None = None
         self.metrics = Metrics(
             Sources(
@@ -133,6 +137,9 @@ class FakeAPI:
                 effects=self.effects.counts,
                 probes=lambda: self.probes,
                 resynced_at=lambda: self.resynced_at,
+                listings=lambda: self.listings,
+                redeliveries=lambda: self.redeliveries,
+                allowances=lambda: self.allowances,
                 certificate=lambda: self.certificate,
                 clock=self.clock,
             )

@@ -12,6 +12,7 @@ from previews.domain.preview import HeadSha, PreviewKey
 from previews.domain.record import Delivery, PreviewRecord
 from previews.reconcile.effects import Effect, Witness
 from previews.reconcile.loop import Loop, Options, World
+from previews.reconcile.published import PullRequestKey
 
 STEPS_MAX = 20_000
 JITTER_SEED = 1
@@ -56,6 +57,7 @@ class SteppedManager:
         self.loop.warm_pool.fill()
         self.loop.parcels.look()
         self.loop.resync.resync(everything=False)
+        self.loop.redelivery.look()
 
     def deliver(self, delivery: Delivery, keys: Sequence[PreviewKey]) -> None:
         """A webhook, as the door stores it."""
@@ -64,6 +66,10 @@ class SteppedManager:
         )
         if new[0]:
             self.loop.enqueue(keys)
+
+    def hear(self, pull_request: PullRequestKey) -> None:
+        """A webhook about a comment."""
+        self.loop.conversation.hear(pull_request)
 
     def act(self, action: str, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - those of each action
         """What somebody asks for: a method of Actions."""
@@ -92,6 +98,7 @@ class SteppedManager:
                     self.loop.writer.seconds_to_next(),
                     self.loop.keys.seconds_to_next(),
                     self.loop.pull_requests.seconds_to_next(),
+                    self.loop.conversations.seconds_to_next(),
                 ]
                 wait = min((each for each in waits if each is not None), default=None)
                 if wait is None or self._clock.seconds + wait > end:
@@ -107,5 +114,8 @@ class SteppedManager:
             progressed = True
         if (pull_request := self.loop.pull_requests.take_due()) is not None:
             self.loop.publishers.work_one(pull_request)
+            progressed = True
+        if (pull_request := self.loop.conversations.take_due()) is not None:
+            self.loop.listeners.work_one(pull_request)
             progressed = True
         return progressed

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from previews.domain.images import NamedImage
 from previews.domain.lifetime import Wishes
@@ -23,6 +25,7 @@ class InMemoryStore:
         self._history: dict[PreviewKey, list[HistoryEntry]] = {}
         self._named_images: dict[tuple[str, HeadSha], NamedImage] = {}
         self._published: dict[tuple[str, int], dict[str, str]] = {}
+        self._comments_read: dict[tuple[str, int], datetime] = {}
         self._lock = threading.Lock()
 
     def accept(self, deliveries: Sequence[tuple[Delivery, Sequence[PreviewKey]]]) -> list[bool]:
@@ -35,6 +38,10 @@ class InMemoryStore:
                     self.writes += 1
                     self._mark(keys)
         return answers
+
+    def known_deliveries(self, guids: Sequence[str]) -> set[str]:
+        with self._turn():
+            return self.deliveries.keys() & set(guids)
 
     def load(self, key: PreviewKey) -> PreviewRecord | None:
         with self._turn():
@@ -88,6 +95,7 @@ class InMemoryStore:
                 repository = record.pull_request.repository
                 if not self._at(repository, key.number):
                     self._published.pop((repository, key.number), None)
+                    self._comments_read.pop((repository, key.number), None)
             if record or wishes or history:
                 self.writes += 1
 
@@ -111,6 +119,30 @@ class InMemoryStore:
     def named_image(self, project: str, head_sha: HeadSha) -> NamedImage | None:
         with self._turn():
             return self._named_images.get((project, head_sha))
+
+    def name_repository(self, repository_id: int, name: str, *, was: str) -> None:
+        with self._turn():
+            for record in self._records.values():
+                known = record.pull_request
+                if known is not None and known.repository == was:
+                    named = replace(known, repository=name, repository_id=repository_id)
+                    self._put(replace(record, pull_request=named))
+            tables: list[dict[tuple[str, int], Any]] = [self._published, self._comments_read]
+            for table in tables if name != was else ():
+                for place in [place for place in table if place[0] == was]:
+                    table[name, place[1]] = table.pop(place)
+                    self.writes += 1
+
+    def comments_read_until(self, repository: str, number: int) -> datetime | None:
+        with self._turn():
+            return self._comments_read.get((repository, number))
+
+    def record_comments_read(self, repository: str, number: int, until: datetime) -> None:
+        with self._turn():
+            known = self._comments_read.get((repository, number))
+            if known is None or known < until:
+                self._comments_read[repository, number] = until
+                self.writes += 1
 
     def published(self, repository: str, number: int) -> Mapping[str, str]:
         with self._turn():

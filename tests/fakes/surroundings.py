@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from previews.adapters.manifests import ManifestRenderer
+from previews.adapters.rules_yaml import read_yaml
 from previews.domain.brake import BrakeLimits
 from previews.domain.caps import Caps
 from previews.domain.database import DatabasePolicy, SecretKind
 from previews.domain.lifetime import LifetimePolicy
 from previews.domain.observation import Deadlines
+from previews.domain.policy import Policy
 from previews.domain.ports import Store
 from previews.domain.project import Helm, Project
 from previews.domain.record import CommitStatus, Delivery, Verdict
@@ -78,6 +80,7 @@ def project(
     lifetime: LifetimePolicy | None = None,
     caps: Caps | None = None,
     database: DatabasePolicy | None = None,
+    policy: Policy | None = None,
 ) -> Project:
     return Project(
         name=name,
@@ -87,6 +90,7 @@ def project(
         host_pattern="{project}-pr-{number}.preview.example",
         helm=Helm(repository_url="https://git.example/charts.git", path="app", revision="main"),
         url_pattern="https://{host}/",
+        policy=policy or Policy(),
         lifetime=lifetime or LifetimePolicy(),
         caps=caps or Caps(),
         database=database,
@@ -96,11 +100,12 @@ def project(
 class Surroundings(ABC):
     """Outside systems that outlive the manager, and what people do in them."""
 
-    def __init__(self, projects: Sequence[Project] = ()) -> None:
+    def __init__(self, projects: Sequence[Project] = (), *, is_app: bool = False) -> None:
+        """`is_app`: whether the forge knows the manager as a GitHub App."""
         self.projects = {each.name: each for each in projects or (project("shop"),)}
         """As configured; a changed one counts from the manager's next start on."""
         self.clock = TownClock()
-        self.forge = FakeForge()
+        self.forge = FakeForge(is_app=is_app, now=self.clock.now)
         self.gitops = FakeGitOpsRepository()
         self.cluster = FakeCluster(instance=INSTANCE)
         self.argocd = FakeArgoCD(self.cluster)
@@ -120,6 +125,7 @@ class Surroundings(ABC):
         self.evicts = False
         self.brake = BrakeLimits()
         self.rewrites_at_most = 5
+        self.applications_url = ""
         self._guids = 0
         self.cluster.on_refresh = self._argocd_looks
         for each in self.projects.values():
@@ -144,6 +150,7 @@ class Surroundings(ABC):
             databases={SERVER: self.databases},
             deliveries=dict.fromkeys(SecretKind, self.secrets),
             secret_source=self.secret_source,
+            read_yaml=read_yaml,
             host_records=self.host_records if self.names_hosts else None,
         )
 
@@ -179,6 +186,7 @@ class Surroundings(ABC):
             evicts=self.evicts,
             brake=self.brake,
             rewrites_at_most=self.rewrites_at_most,
+            applications_url=self.applications_url,
             pools=self.pools,
         )
 

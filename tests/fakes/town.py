@@ -34,8 +34,14 @@ class CountingWitness:
 class Town(Surroundings):
     """Outside systems, and a manager in this very process."""
 
-    def __init__(self, projects: Sequence[Project] = (), *, witness: Witness | None = None) -> None:
-        super().__init__(projects)
+    def __init__(
+        self,
+        projects: Sequence[Project] = (),
+        *,
+        witness: Witness | None = None,
+        is_app: bool = False,
+    ) -> None:
+        super().__init__(projects, is_app=is_app)
         self.store = InMemoryStore()
         self.witness = witness or CountingWitness()
         self.start()

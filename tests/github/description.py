@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
@@ -89,7 +89,9 @@ class Description:
         for operation in self.operations:
             found = operation.pattern.fullmatch(path)
             if found and operation.method == method:
-                return operation, found.groupdict()
+                return operation, {
+                    name: unquote(value) for name, value in found.groupdict().items()
+                }
         return None
 
     def violations_of_request(
@@ -134,7 +136,7 @@ class Description:
         yield from _judge(value, {**schema, "components": self._components})
 
     def _operation(self, method: str, template: str, content: Json) -> Operation:
-        parameters = [self._resolved(each, "parameters") for each in content["parameters"]]
+        parameters = [self._resolved(each, "parameters") for each in content.get("parameters", ())]
         body = content.get("requestBody")
         return Operation(
             method=method,
@@ -204,8 +206,11 @@ def _typed(text: str, schema: Mapping[str, Json]) -> object:
 
 
 def _amended(document: Json) -> Json:
-    """The description with the one correction that reality asks for: see README.md."""
+    """The description with the corrections that reality asks for: see README.md."""
     for name in ("pull-request", "pull-request-simple"):
         head = document["components"]["schemas"][name]["properties"]["head"]["properties"]
         head["repo"] = {"allOf": [head["repo"]], "nullable": True}
+    for each in document["components"]["schemas"]["deployment-status"]["properties"].values():
+        if each.get("default") == "":
+            each.pop("format", None)
     return document

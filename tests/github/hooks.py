@@ -76,3 +76,8 @@ def send(hook: Hook, event: str, body: bytes, *, guid: str = "") -> SentDelivery
     except OSError:
         status = None
     return SentDelivery(guid=guid, event=event, body=body, hook=hook, status=status)
+
+
+def undelivered(hook: Hook, event: str, body: bytes, *, guid: str = "") -> SentDelivery:
+    """What becomes of a delivery when nobody answers."""
+    return SentDelivery(guid=guid or str(uuid4()), event=event, body=body, hook=hook, status=None)

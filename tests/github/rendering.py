@@ -12,12 +12,16 @@ from zlib import crc32
 
 from previews.domain.preview import CIRun
 from previews.domain.record import CommitStatus
-from tests.fakes.forge_world import Comment, Repository, WorldPullRequest
+from tests.fakes.forge_things import Comment, Repository, WorldPullRequest, is_bot
 from tests.github.description import Json
 
 EXAMPLE = json.loads(
     (Path(__file__).parent / "webhooks/pull_request.opened.json").read_text(encoding="utf-8")
 )["pull_request"]
+PULL_REQUEST = {
+    name: each for name, each in EXAMPLE.items() if name not in {"base", "head", "user"}
+}
+"""Without what is rendered anew for each."""
 EXAMPLE_API = "https://api.github.com"
 EXAMPLE_REPOSITORY = "Codertocat/Hello-World"
 EXAMPLE_OWNER = "Codertocat"
@@ -41,11 +45,20 @@ class Renderer:
     """Renders for a stand-in at `api_url`."""
 
     def __init__(self, api_url: str) -> None:
-        self._api_url = api_url
+        self.api_url = api_url
+        self._users: dict[str, dict[str, Json]] = {}
+        """Made once each: they are in everything."""
 
     def user(self, login: str) -> dict[str, Json]:
-        user = self._from_example(EXAMPLE["user"], owner=login)
-        return user | {"login": login, "id": user_id(login), "node_id": node_id("User", 1)}
+        if login not in self._users:
+            self._users[login] = self._user(login)
+        return self._users[login]
+
+    def _user(self, login: str) -> dict[str, Json]:
+        user = self.from_example(EXAMPLE["user"], owner=login)
+        kind = "Bot" if is_bot(login) else "User"
+        ids = {"id": user_id(login), "node_id": node_id(kind, user_id(login))}
+        return user | ids | {"login": login, "type": kind}
 
     def own_user(self, login: str) -> dict[str, Json]:
         """GET /user, as a token without rights on the profile sees it."""
@@ -56,7 +69,7 @@ class Renderer:
 
     def repository(self, full_name: str, repository_id: int) -> dict[str, Json]:
         owner, _, name = full_name.partition("/")
-        rendered = self._from_example(EXAMPLE["base"]["repo"], owner=owner, repository=full_name)
+        rendered = self.from_example(EXAMPLE["base"]["repo"], owner=owner, repository=full_name)
         return rendered | {
             "id": repository_id,
             "node_id": node_id("Repository", repository_id),
@@ -72,10 +85,10 @@ class Renderer:
 
     def pull_request(self, held: WorldPullRequest, repository_id: int) -> dict[str, Json]:
         owner, _, _ = held.repository.partition("/")
-        rendered = self._from_example(
-            EXAMPLE, owner=owner, repository=held.repository, number=held.number
+        rendered = self.from_example(
+            PULL_REQUEST, owner=owner, repository=held.repository, number=held.number
         )
-        statuses_url = f"{self._api_url}/repos/{held.repository}/statuses/{held.head_sha}"
+        statuses_url = f"{self.api_url}/repos/{held.repository}/statuses/{held.head_sha}"
         rendered["_links"]["statuses"]["href"] = statuses_url
         return rendered | {
             "id": held.id,
@@ -86,6 +99,7 @@ class Renderer:
             "title": held.title,
             "body": None,
             "user": self.user(held.author),
+            "draft": held.is_draft,
             "labels": [self.label(each, held.repository) for each in held.labels],
             "assignees": [],
             "requested_reviewers": [],
@@ -93,8 +107,8 @@ class Renderer:
             "updated_at": at(held.updated_at),
             "closed_at": None if held.is_open else at(held.updated_at),
             "base": {
-                "label": f"{owner}:main",
-                "ref": "main",
+                "label": f"{owner}:{held.base_branch}",
+                "ref": held.base_branch,
                 "sha": BASE_SHA,
                 "user": self.user(owner),
                 "repo": self.repository(held.repository, repository_id),
@@ -106,7 +120,7 @@ class Renderer:
         return {
             "id": user_id(name),
             "node_id": node_id("Label", user_id(name)),
-            "url": f"{self._api_url}/repos/{repository}/labels/{quote(name, safe='')}",
+            "url": f"{self.api_url}/repos/{repository}/labels/{quote(name, safe='')}",
             "name": name,
             "color": "d73a4a",
             "default": False,
@@ -126,7 +140,7 @@ class Renderer:
         }
 
     def comment(self, held: Comment, repository: str) -> dict[str, Json]:
-        root = f"{self._api_url}/repos/{repository}"
+        root = f"{self.api_url}/repos/{repository}"
         page = f"https://github.com/{repository}/pull/{held.number}"
         return {
             "id": held.id,
@@ -147,7 +161,7 @@ class Renderer:
         return {
             "id": user_id(f"{sha}{status.context}"),
             "node_id": node_id("StatusContext", user_id(sha)),
-            "url": f"{self._api_url}/repos/{repository}/statuses/{sha}",
+            "url": f"{self.api_url}/repos/{repository}/statuses/{sha}",
             "avatar_url": None,
             "state": status.state,
             "description": status.description,
@@ -160,11 +174,11 @@ class Renderer:
 
     def workflow_run(self, run: CIRun, held: Repository, head_sha: str) -> dict[str, Json]:
         run_id = user_id(f"{held.name}{head_sha}{run.name}")
-        url = f"{self._api_url}/repos/{held.name}/actions/runs/{run_id}"
+        url = f"{self.api_url}/repos/{held.name}/actions/runs/{run_id}"
         parts = ("jobs", "logs", "cancel", "rerun", "artifacts", "check_suite", "workflow")
         repository = self.repository(held.name, held.id)
         return (
-            self._progress(run)
+            self.progress(run)
             | {f"{part}_url": f"{url}/{part}" for part in parts}
             | {
                 "id": run_id,
@@ -190,10 +204,10 @@ class Renderer:
 
     def check_run(self, run: CIRun, held: Repository, head_sha: str) -> dict[str, Json]:
         run_id = user_id(f"{held.name}{head_sha}{run.name}")
-        url = f"{self._api_url}/repos/{held.name}/check-runs/{run_id}"
+        url = f"{self.api_url}/repos/{held.name}/check-runs/{run_id}"
         output = dict.fromkeys(("title", "summary", "text"))
-        ended = "2019-05-15T15:20:25Z" if self._progress(run)["conclusion"] else None
-        return self._progress(run) | {
+        ended = "2019-05-15T15:20:25Z" if self.progress(run)["conclusion"] else None
+        return self.progress(run) | {
             "id": run_id,
             "node_id": node_id("CheckRun", run_id),
             "head_sha": head_sha,
@@ -210,16 +224,16 @@ class Renderer:
             "pull_requests": [],
         }
 
-    def _progress(self, run: CIRun) -> dict[str, Json]:
+    def progress(self, run: CIRun) -> dict[str, Json]:
         conclusions = {"succeeded": "success", "failed": "failure", "cancelled": "cancelled"}
         conclusion = conclusions.get(run.state)
         under_way = "queued" if run.state == "queued" else "in_progress"
         return {"status": "completed" if conclusion else under_way, "conclusion": conclusion}
 
-    def _from_example(
+    def from_example(
         self, example: Json, *, owner: str, repository: str = "", number: int = 0
     ) -> dict[str, Json]:
-        text = json.dumps(example).replace(EXAMPLE_API, self._api_url)
+        text = json.dumps(example).replace(EXAMPLE_API, self.api_url)
         text = text.replace(EXAMPLE_REPOSITORY, repository).replace(EXAMPLE_OWNER, owner)
         for place in ("/pulls", "/issues", "/pull"):
             text = text.replace(f"{place}/2", f"{place}/{number}")

@@ -7,11 +7,14 @@ import socket
 import struct
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from tests.github.description import Json, Operation, description
 
@@ -24,6 +27,7 @@ class Asked:
 
     method: str
     path: str
+    """As it was sent: what stands for a slash within a name is none."""
     query: Mapping[str, list[str]]
     body: Json
     headers: Mapping[str, str]
@@ -110,12 +114,18 @@ class Server(ThreadingHTTPServer):
         self,
         resolve: Callable[[Asked], Asked | Answer],
         respond: Callable[[Asked, Operation, Mapping[str, str]], Answer],
+        finish: Callable[[Asked, Answer], Answer],
     ) -> None:
+        """`finish` has the last word on an answer that was held to the description."""
         super().__init__(("127.0.0.1", 0), _Handler)
         self._resolve = resolve
         self._respond = respond
+        self._finish = finish
+        self.ahead_seconds = 0.0
+        """How far GitHub's clock is ahead of everybody's here."""
         self.requests: list[Asked] = []
         self.violations: list[str] = []
+        self._answered: list[tuple[str, int]] = []
         self.closing = threading.Event()
         self._armed: list[ArmedFault] = []
         self._lock = threading.Lock()
@@ -146,6 +156,11 @@ class Server(ThreadingHTTPServer):
         with self._lock:
             self._armed.append(ArmedFault(fault, re.compile(on), times))
 
+    def counts(self, status: int | None) -> Counter[str]:
+        """How many requests there were of each kind, of those that were answered with a status."""
+        with self._lock:
+            return Counter(kind for kind, said in self._answered if status in {None, said})
+
     def heal(self) -> None:
         """Behave again."""
         with self._lock:
@@ -175,8 +190,14 @@ class Server(ThreadingHTTPServer):
             description().violations_of_request(operation, in_path, asked.query, asked.body)
         )
         answer = INVALID if wrong else self._respond(asked, operation, in_path)
-        wrong += description().violations_of_answer(operation, answer.status, answer.body)
+        finished = self._finish(asked, answer)
+        if finished.status != HTTPStatus.NOT_MODIFIED:
+            # Any GET may be answered so, which the description says of some only; the document was judged before.
+            wrong += description().violations_of_answer(operation, answer.status, answer.body)
         self.violations += [f"{asked.line}: {each}" for each in wrong]
+        answer = finished
+        with self._lock:
+            self._answered.append((f"{operation.method} {operation.template}", answer.status))
         return answer
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the base class's signature
@@ -230,6 +251,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_PATCH = do_PUT = do_DELETE = do_GET  # noqa: N815 - the names that http.server calls
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        moment = time.time() if timestamp is None else timestamp
+        return super().date_time_string(moment + self.server.ahead_seconds)
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -238,17 +263,21 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         return Asked(
             method=self.command,
-            path=unquote(parts.path),
+            path=parts.path,
             query=parse_qs(parts.query, keep_blank_values=True),
             body=json.loads(body) if body else None,
             headers={name.lower(): value for name, value in self.headers.items()},
         )
 
     def _send(self, answer: Answer, fault: Fault | None = None) -> None:
+        is_empty = answer.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
         body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
         self.send_response(answer.status)
-        self.send_header("Content-Type", fault.content_type if fault else JSON)
-        self.send_header("Content-Length", str(len(body)))
+        if is_empty:
+            body = b""
+        else:
+            self.send_header("Content-Type", fault.content_type if fault else JSON)
+            self.send_header("Content-Length", str(len(body)))
         self.send_header("X-GitHub-Request-Id", "0400:0001:STAND:IN")
         for name, value in answer.headers.items():
             self.send_header(name, value)

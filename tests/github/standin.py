@@ -8,60 +8,46 @@ answer that was given or a payload that was sent.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
-from urllib.parse import urlencode
+from typing import Self
 
-from previews.domain.record import CommitStatus, StatusState
-from tests.fakes.forge_world import (
-    OWN_LOGIN,
-    ForgeWorld,
-    RefusedError,
-    Repository,
-    WorldPullRequest,
+from tests.fakes.forge_things import RefusedError
+from tests.github import (
+    check_routes,
+    comment_routes,
+    deployment_routes,
+    repository_routes,
+    webhook_sender,
 )
-from tests.github.description import Operation, webhook_schemas
-from tests.github.hooks import Hook, SentDelivery, example, payload_bytes, send
-from tests.github.rendering import Renderer
+from tests.github.app_tokens import StandInApp
+from tests.github.conditional import RateLimits, conditional
+from tests.github.description import Operation
+from tests.github.desk import Routes
+from tests.github.feedback_rendering import FeedbackRenderer
 from tests.github.server import Answer, Asked, Fault, Server
-from tests.github.trees import trees_of
+from tests.github.webhook_sender import WebhookSender
 
 TOKEN = "github_pat_standin"
-RATE_LIMIT = 5000
-PER_PAGE = 30
-PER_PAGE_MAX = 100
 DOCUMENTATION = "https://docs.github.com/rest"
 API_VERSION = "2022-11-28"
 """The one that the description is about."""
-SINGLE_ONLY = frozenset(
-    {
-        "additions",
-        "changed_files",
-        "comments",
-        "commits",
-        "deletions",
-        "maintainer_can_modify",
-        "mergeable",
-        "mergeable_state",
-        "merged",
-        "merged_by",
-        "rebaseable",
-        "review_comments",
-    }
-)
-"""What GitHub works out for a single pull request, not for a list of them."""
-
-Item = TypeVar("Item")
+ROUTES: Routes = {
+    **repository_routes.ROUTES,
+    **comment_routes.ROUTES,
+    **check_routes.ROUTES,
+    **deployment_routes.ROUTES,
+    **webhook_sender.ROUTES,
+}
 
 
 class ViolationError(AssertionError):
     """Something was said to or by the stand-in that GitHub's description does not know."""
 
 
-class StandInGitHub(ForgeWorld):
+class StandInGitHub(WebhookSender):
     """Serves between `__enter__` and `__exit__`."""
 
     token = TOKEN
@@ -70,13 +56,11 @@ class StandInGitHub(ForgeWorld):
         """`prefix` is `/api/v3` on GitHub Enterprise Server."""
         super().__init__()
         self._prefix = prefix
-        self._server = Server(self._resolve, self._respond)
-        self._render = Renderer(self.url)
-        self._hooks: list[Hook] = []
-        self.ci_is_elsewhere = False
-        """Whether what runs for commits are checks of another service rather than GitHub's own workflows."""
-        self.deliveries: list[SentDelivery] = []
-        """Every attempt to deliver a webhook, in order."""
+        self._server = Server(self._resolve, self._respond, self._finish)
+        self.render = FeedbackRenderer(self.url)
+        self.limits = RateLimits(self._clock)
+        self.app = StandInApp(self.render, find_repository=self.find_repository, clock=self._clock)
+        self._routes = {**ROUTES, **self.app.routes()}
 
     @property
     def url(self) -> str:
@@ -92,6 +76,13 @@ class StandInGitHub(ForgeWorld):
     def violations(self) -> list[str]:
         """What the description says against what happened so far. A test may clear it."""
         return self._server.violations
+
+    def counts(self, status: int | None = None) -> Counter[str]:
+        """How many requests there were of each kind (`GET /repos/{owner}/{repo}/pulls`), of those answered so.
+
+        Those that a fault struck instead of an answer, and redirects, are not counted.
+        """
+        return self._server.counts(status)
 
     def __enter__(self) -> Self:
         self._server.__enter__()
@@ -117,50 +108,9 @@ class StandInGitHub(ForgeWorld):
         """Behave again."""
         self._server.heal()
 
-    # Webhooks.
-
-    def hook(self, url: str, secret: str) -> SentDelivery:
-        """Deliver every event of a pull request to `url` from now on, at once. Returns the ping."""
-        hook = Hook(url, secret)
-        self._hooks.append(hook)
-        return self._deliver(hook, "ping", example("ping"))
-
-    def unhook(self) -> None:
-        """Lose every webhook from now on."""
-        self._hooks.clear()
-
-    def redeliver(self, delivery: SentDelivery) -> SentDelivery:
-        """Send it again with the same GUID, as the button on GitHub's page does."""
-        return self._deliver(delivery.hook, delivery.event, delivery.body, guid=delivery.guid)
-
-    def payload(
-        self, action: str, pull_request: WorldPullRequest, **details: object
-    ) -> dict[str, Any]:
-        """What GitHub would send about a pull request of this stand-in."""
-        repository = self._repository(pull_request.repository)
-        return {
-            "action": action,
-            "number": pull_request.number,
-            "pull_request": self._render.pull_request(pull_request, repository.id),
-            "repository": self._render.repository(repository.name, repository.id),
-            "sender": self._render.user(pull_request.author),
-            **details,
-        }
-
-    def happened(self, action: str, pull_request: WorldPullRequest, **details: object) -> None:
-        if not self._hooks:
-            return
-        if isinstance(label := details.get("label"), str):
-            details["label"] = self._render.label(label, pull_request.repository)
-        payload = self.payload(action, pull_request, **details)
-        self.violations.extend(webhook_schemas().violations("pull_request", payload))
-        for hook in self._hooks:
-            self._deliver(hook, "pull_request", payload_bytes(payload))
-
-    def _deliver(self, hook: Hook, event: str, body: bytes, *, guid: str = "") -> SentDelivery:
-        delivery = send(hook, event, body, guid=guid)
-        self.deliveries.append(delivery)
-        return delivery
+    def set_clock_ahead(self, seconds: float) -> None:
+        """Have GitHub's clock differ from everybody's here."""
+        self._server.ahead_seconds = seconds
 
     # The API.
 
@@ -187,172 +137,34 @@ class StandInGitHub(ForgeWorld):
         return Answer(status, body, {"Location": location})
 
     def _respond(self, asked: Asked, operation: Operation, in_path: Mapping[str, str]) -> Answer:
-        routes: dict[tuple[str, str], Callable[[Asked, Mapping[str, str]], Answer]] = {
-            ("GET", "/user"): self._get_user,
-            ("GET", "/repos/{owner}/{repo}"): self._get_repository,
-            ("GET", "/repos/{owner}/{repo}/actions/runs"): self._list_workflow_runs,
-            ("GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs"): self._list_check_runs,
-            ("GET", "/repos/{owner}/{repo}/git/trees/{tree_sha}"): self._get_tree,
-            ("GET", "/repos/{owner}/{repo}/pulls"): self._list_pulls,
-            ("GET", "/repos/{owner}/{repo}/pulls/{pull_number}"): self._get_pull,
-            ("POST", "/repos/{owner}/{repo}/statuses/{sha}"): self._create_status,
-            ("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments"): self._list_comments,
-            ("POST", "/repos/{owner}/{repo}/issues/{issue_number}/comments"): self._create_comment,
-            ("PATCH", "/repos/{owner}/{repo}/issues/comments/{comment_id}"): self._update_comment,
-        }
         try:
             _check_headers(asked.headers)
-            answer = routes[operation.method, operation.template](asked, in_path)
+            if not _has_token(asked):
+                self.app.check(asked, operation, in_path)
+            if limited := self.limits.refusal(self._account(asked), asked):
+                return limited
+            return self._routes[operation.method, operation.template](self, asked, in_path)
         except RefusedError as refused:
-            answer = _refusal(refused.status, refused.words)
-        return Answer(answer.status, answer.body, {**self._rate_headers(), **answer.headers})
+            return _refusal(refused.status, refused.words)
 
-    def _rate_headers(self) -> dict[str, str]:
-        used = len(self.requests)
-        return {
-            "X-RateLimit-Limit": str(RATE_LIMIT),
-            "X-RateLimit-Remaining": str(max(RATE_LIMIT - used, 0)),
-            "X-RateLimit-Used": str(used),
-            "X-RateLimit-Reset": str(int(time.time()) + 3600),
-            "X-RateLimit-Resource": "core",
-        }
+    def _finish(self, asked: Asked, answer: Answer) -> Answer:
+        return self.limits.counting(self._account(asked), conditional(asked, answer))
 
-    def _get_user(self, _: Asked, __: Mapping[str, str]) -> Answer:
-        return Answer(200, self._render.own_user(OWN_LOGIN))
+    def is_app(self, asked: Asked) -> bool:
+        return not _has_token(asked)
 
-    def _get_repository(self, _: Asked, in_path: Mapping[str, str]) -> Answer:
-        return Answer(200, self._render.full_repository(self._named(in_path)))
+    def _account(self, asked: Asked) -> str:
+        return TOKEN if _has_token(asked) else self.app.account(asked)
 
-    def _get_tree(self, asked: Asked, in_path: Mapping[str, str]) -> Answer:
-        commits = self._named(in_path).commits
-        name = in_path["tree_sha"]
-        known = [tree for files in commits.values() for tree in trees_of(files)]
-        known += [replace(trees_of(files)[0], id=commit) for commit, files in commits.items()]
-        found = next((tree for tree in known if tree.id == name), None)
-        if found is None:
-            raise RefusedError(404, "Not Found")
-        whole = "recursive" in asked.query
-        entries = [
-            {
-                "path": path,
-                "mode": "040000" if kind == "tree" else "100644",
-                "type": kind,
-                "sha": object_id,
-                "url": f"{self.url}/repos/git/{kind}s/{object_id}",
-            }
-            for path, kind, object_id in found.entries
-            if whole or "/" not in path
-        ]
-        url = f"{self.url}/repos/git/trees/{found.id}"
-        return Answer(200, {"sha": found.id, "url": url, "tree": entries, "truncated": False})
+    def _clock(self) -> float:
+        return time.time() + self._server.ahead_seconds
 
-    def _list_workflow_runs(self, asked: Asked, in_path: Mapping[str, str]) -> Answer:
-        repository = self._named(in_path)
-        (head_sha,) = asked.query["head_sha"]
-        found = [] if self.ci_is_elsewhere else self.runs(repository.name, head_sha)
-        rendered = [self._render.workflow_run(each, repository, head_sha) for each in found]
-        return Answer(200, {"total_count": len(rendered), "workflow_runs": rendered})
 
-    def _list_check_runs(self, _: Asked, in_path: Mapping[str, str]) -> Answer:
-        repository, head_sha = self._named(in_path), in_path["ref"]
-        if head_sha not in repository.commits:
-            raise RefusedError(422, f"No commit found for SHA: {head_sha}")
-        found = self.runs(repository.name, head_sha) if self.ci_is_elsewhere else []
-        rendered = [self._render.check_run(each, repository, head_sha) for each in found]
-        return Answer(200, {"total_count": len(rendered), "check_runs": rendered})
-
-    def _list_pulls(self, asked: Asked, in_path: Mapping[str, str]) -> Answer:
-        repository = self._named(in_path)
-        if asked.query.get("state", ["open"]) != ["open"]:
-            raise NotImplementedError("the stand-in lists open pull requests only")
-        found = self.open_pull_requests(repository.name)
-        page, headers = self._page(asked, f"/repositories/{repository.id}/pulls", found)
-        return Answer(200, [self._simple(each, repository) for each in page], headers)
-
-    def _simple(self, pull_request: WorldPullRequest, repository: Repository) -> dict[str, Any]:
-        """As in a list: without what GitHub works out for a single one only."""
-        whole = self._render.pull_request(pull_request, repository.id)
-        return {name: value for name, value in whole.items() if name not in SINGLE_ONLY}
-
-    def _get_pull(self, _: Asked, in_path: Mapping[str, str]) -> Answer:
-        repository = self._named(in_path)
-        found = self.pull_request(repository.name, int(in_path["pull_number"]))
-        return Answer(200, self._render.pull_request(found, repository.id))
-
-    def _create_status(self, asked: Asked, in_path: Mapping[str, str]) -> Answer:
-        repository = self._named(in_path)
-        if asked.body["state"] not in set(StatusState):
-            raise RefusedError(422, "Validation Failed")
-        target_url = asked.body.get("target_url") or ""
-        if target_url and not target_url.startswith(("https://", "http://")):
-            raise RefusedError(422, "Target url must use http(s) scheme")
-        status = CommitStatus(
-            context=asked.body.get("context", "default"),
-            state=StatusState(asked.body["state"]),
-            description=asked.body.get("description") or "",
-            target_url=target_url,
-        )
-        self.add_status(repository.name, in_path["sha"], status)
-        rendered = self._render.status(
-            status,
-            repository=repository.name,
-            sha=in_path["sha"],
-            creator=OWN_LOGIN,
-            moment=datetime.now(UTC),
-        )
-        return Answer(201, rendered)
-
-    def _list_comments(self, asked: Asked, in_path: Mapping[str, str]) -> Answer:
-        repository = self._named(in_path)
-        number = int(in_path["issue_number"])
-        self.pull_request(repository.name, number)
-        path = f"/repositories/{repository.id}/issues/{number}/comments"
-        page, headers = self._page(asked, path, self.comments_of(repository.name, number))
-        return Answer(200, [self._render.comment(each, repository.name) for each in page], headers)
-
-    def _create_comment(self, asked: Asked, in_path: Mapping[str, str]) -> Answer:
-        repository = self._named(in_path)
-        number = int(in_path["issue_number"])
-        created = self.comment(repository.name, number, asked.body["body"], author=OWN_LOGIN)
-        return Answer(201, self._comment_named(created, repository))
-
-    def _update_comment(self, asked: Asked, in_path: Mapping[str, str]) -> Answer:
-        repository = self._named(in_path)
-        comment_id = int(in_path["comment_id"])
-        if self.comment_of(comment_id).author != OWN_LOGIN:
-            raise RefusedError(403, "Resource not accessible by personal access token")
-        self.edit_comment(comment_id, asked.body["body"])
-        return Answer(200, self._comment_named(comment_id, repository))
-
-    def _comment_named(self, comment_id: int, repository: Repository) -> dict[str, Any]:
-        return self._render.comment(self.comment_of(comment_id), repository.name)
-
-    def _named(self, in_path: Mapping[str, str]) -> Repository:
-        return self.visible_repository(f"{in_path['owner']}/{in_path['repo']}")
-
-    def _page(
-        self, asked: Asked, path: str, items: list[Item]
-    ) -> tuple[list[Item], dict[str, str]]:
-        """One page of a list, with the links to the others that GitHub gives: by the repository's id."""
-        query = {name: values[0] for name, values in asked.query.items()}
-        size = min(int(query.get("per_page", PER_PAGE)), PER_PAGE_MAX)
-        page = int(query.get("page", 1))
-        last = max(-(-len(items) // size), 1)
-        numbers = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
-        useful: tuple[str, ...] = ("next", "last") if page == 1 else ("prev", "first")
-        if 1 < page < last:
-            useful = ("prev", "next", "last", "first")
-        links = [
-            f'<{self.url}{path}?{urlencode(query | {"page": numbers[name]})}>; rel="{name}"'
-            for name in useful
-        ]
-        headers = {"Link": ", ".join(links)} if last > 1 else {}
-        return items[(page - 1) * size : page * size], headers
+def _has_token(asked: Asked) -> bool:
+    return asked.headers.get("authorization", "").partition(" ")[2] == TOKEN
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
-    if headers.get("authorization", "").partition(" ")[2] != TOKEN:
-        raise RefusedError(401, "Bad credentials")
     if "user-agent" not in headers:
         raise RefusedError(403, "Request forbidden by administrative rules")
     if headers.get("x-github-api-version", API_VERSION) != API_VERSION:

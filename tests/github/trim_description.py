@@ -15,6 +15,11 @@ from tests.github.description import Json
 HERE = Path(__file__).parent
 OPERATIONS = (
     ("/user", "get"),
+    ("/users/{username}", "get"),
+    ("/app", "get"),
+    ("/app/installations/{installation_id}/access_tokens", "post"),
+    ("/app-manifests/{code}/conversions", "post"),
+    ("/repos/{owner}/{repo}/installation", "get"),
     ("/repos/{owner}/{repo}", "get"),
     ("/repos/{owner}/{repo}/actions/runs", "get"),
     ("/repos/{owner}/{repo}/commits/{ref}/check-runs", "get"),
@@ -25,20 +30,47 @@ OPERATIONS = (
     ("/repos/{owner}/{repo}/issues/{issue_number}/comments", "get"),
     ("/repos/{owner}/{repo}/issues/{issue_number}/comments", "post"),
     ("/repos/{owner}/{repo}/issues/comments/{comment_id}", "patch"),
+    ("/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions", "post"),
+    ("/repos/{owner}/{repo}/collaborators/{username}/permission", "get"),
+    ("/repos/{owner}/{repo}/pulls/{pull_number}/files", "get"),
+    ("/repos/{owner}/{repo}/git/blobs/{file_sha}", "get"),
+    ("/repos/{owner}/{repo}/check-runs", "post"),
+    ("/repos/{owner}/{repo}/check-runs/{check_run_id}", "patch"),
+    ("/repos/{owner}/{repo}/deployments", "get"),
+    ("/repos/{owner}/{repo}/deployments", "post"),
+    ("/repos/{owner}/{repo}/deployments/{deployment_id}", "delete"),
+    ("/repos/{owner}/{repo}/deployments/{deployment_id}/statuses", "post"),
+    ("/repos/{owner}/{repo}/environments/{environment_name}", "delete"),
+    ("/app/hook/config", "get"),
+    ("/app/hook/deliveries", "get"),
+    ("/app/hook/deliveries/{delivery_id}/attempts", "post"),
 )
 OPERATION_PARTS = ("operationId", "parameters", "requestBody", "responses")
+ACTIONS = {
+    "pull_request": (
+        "opened",
+        "synchronize",
+        "closed",
+        "reopened",
+        "labeled",
+        "unlabeled",
+        "edited",
+        "converted_to_draft",
+        "ready_for_review",
+    ),
+    "issue_comment": ("created", "edited", "deleted"),
+    "check_run": ("rerequested",),
+    "installation": ("suspend", "unsuspend"),
+}
 EVENTS = (
     "ping",
     "push",
-    "pull-request-opened",
-    "pull-request-synchronize",
-    "pull-request-closed",
-    "pull-request-reopened",
-    "pull-request-labeled",
-    "pull-request-unlabeled",
-    "pull-request-edited",
+    *(
+        f"{event}-{action}".replace("_", "-")
+        for event, actions in ACTIONS.items()
+        for action in actions
+    ),
 )
-ACTIONS = ("opened", "synchronize", "closed", "reopened", "labeled", "unlabeled", "edited")
 PROSE = {"description", "example", "examples", "externalDocs", "summary", "title"}
 
 
@@ -121,12 +153,14 @@ def payloads(index: Json) -> Iterator[tuple[str, Json]]:
     examples = {entry["name"]: entry["examples"] for entry in index}
     yield "ping", [example for example in examples["ping"] if "repository" in example][-1]
     yield "push", [each for each in examples["push"] if each["ref"].startswith("refs/heads/")][-1]
-    by_action = {example["action"]: example for example in examples["pull_request"]}
-    # The package has no example of `edited`: it is `opened` with the `changes` that the schema asks for.
-    changes = {"title": {"from": "Update the README with new informations"}}
-    by_action["edited"] = by_action["opened"] | {"action": "edited", "changes": changes}
-    for action in ACTIONS:
-        yield f"pull_request.{action}", by_action[action]
+    for event, actions in ACTIONS.items():
+        by_action = {example["action"]: example for example in examples[event]}
+        if event == "pull_request":
+            # The package has no example of `edited`: it is `opened` with the `changes` that the schema asks for.
+            changes = {"title": {"from": "Update the README with new informations"}}
+            by_action["edited"] = by_action["opened"] | {"action": "edited", "changes": changes}
+        for action in actions:
+            yield f"{event}.{action}", by_action[action]
 
 
 def write(path: Path, content: Json) -> None:

@@ -398,6 +398,7 @@ def test_a_revoked_token_is_a_problem(town: Town) -> None:
         ({"permissions": {"pull": True, "push": False}}, Level.PROBLEM, "no commit status"),
         ({}, Level.UNKNOWN, "does not say"),
         ({"permissions": {"push": True}, "archived": True}, Level.WARNING, "archived"),
+        ({"permissions": {"push": True, "admin": False}}, Level.WARNING, "no command"),
     ],
 )
 def test_what_the_token_may_not_do_in_a_repository_is_said(

@@ -9,7 +9,8 @@ import pytest
 
 from previews.adapters.forges.gitea import GiteaForge
 from previews.adapters.forges.github import GitHubForge
-from previews.domain.ports import Forge
+from previews.adapters.forges.github_credentials import TokenFile
+from previews.domain.forge_ports import Forge
 from previews.domain.preview import HeadSha
 from previews.errors import TransientError
 from tests.integration.scripted_http import Asked, Reply, ScriptedServer
@@ -69,7 +70,7 @@ def forge(
     token = tmp_path / "token"
     token.write_text("t")
     if request.param == "github":
-        yield GitHubForge(api_url=server.url, token_file=token)
+        yield GitHubForge(api_url=server.url, credentials=TokenFile(token))
         return
     with closing(GiteaForge(api_url=server.url, token_file=token)) as forge:
         yield forge

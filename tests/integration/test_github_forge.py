@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from previews.adapters.forges.github import PER_PAGE, GitHubForge
+from previews.adapters.forges.github import GitHubForge
+from previews.adapters.forges.github_credentials import TokenFile
+from previews.adapters.forges.github_requester import PER_PAGE
 from previews.domain.preview import CIRun
 from previews.domain.record import CommitStatus, StatusState
 from previews.errors import PreviewsError, TransientError
@@ -74,7 +76,7 @@ def token_file(tmp_path: Path, github: StandInGitHub) -> Path:
 
 @pytest.fixture
 def forge(github: StandInGitHub, token_file: Path) -> GitHubForge:
-    return GitHubForge(api_url=github.url, token_file=token_file)
+    return GitHubForge(api_url=github.url, credentials=TokenFile(token_file))
 
 
 @pytest.mark.parametrize("fault", FALSE_PAGES.values(), ids=FALSE_PAGES.keys())
@@ -193,7 +195,9 @@ def test_half_a_character_in_a_title_is_replaced(github: StandInGitHub, forge: G
 
 
 def test_a_forge_that_says_nothing_is_given_up_on(github: StandInGitHub, token_file: Path) -> None:
-    impatient = GitHubForge(api_url=github.url, token_file=token_file, timeout_seconds=1)
+    impatient = GitHubForge(
+        api_url=github.url, credentials=TokenFile(token_file), timeout_seconds=1
+    )
     github.fail(SILENT)
 
     with pytest.raises(TransientError) as caught:
@@ -215,14 +219,14 @@ def test_nothing_is_tried_again_behind_our_back(github: StandInGitHub, forge: Gi
 def test_each_thread_has_a_connection_of_its_own(forge: GitHubForge) -> None:
     """PyGithub keeps the request under way in the connection, where another thread would find it."""
     with ThreadPoolExecutor(max_workers=1) as thread:
-        theirs = thread.submit(lambda: forge._connection).result()
+        theirs = thread.submit(lambda: forge.connection.requester).result()
 
-    assert theirs is not forge._connection
-    assert forge._connection is forge._connection
+    assert theirs is not forge.connection.requester
+    assert forge.connection.requester is forge.connection.requester
 
 
 def test_githubs_wish_to_be_left_alone_is_passed_on(
-    github: StandInGitHub, forge: GitHubForge
+    github: StandInGitHub, token_file: Path
 ) -> None:
     limited = "You have exceeded a secondary rate limit. Please wait a few minutes."
     for status, headers, wait in (
@@ -231,6 +235,7 @@ def test_githubs_wish_to_be_left_alone_is_passed_on(
         (403, {}, 60.0),
         (429, {}, 60.0),
     ):
+        forge = GitHubForge(api_url=github.url, credentials=TokenFile(token_file))
         github.fail(refusal(status, limited, **headers), times=1)
         with pytest.raises(TransientError) as caught:
             forge.fetch_pull_request(SHOP, 1)
@@ -327,7 +332,7 @@ def test_github_enterprise_server_answers_below_a_prefix(token_file: Path) -> No
         number = enterprise.open_pull_request(SHOP)
         for _ in range(PER_PAGE):
             enterprise.open_pull_request(SHOP)
-        forge = GitHubForge(api_url=f"{enterprise.url}/", token_file=token_file)
+        forge = GitHubForge(api_url=f"{enterprise.url}/", credentials=TokenFile(token_file))
 
         fetched = forge.fetch_pull_request(SHOP, number)
         assert fetched is not None
@@ -343,7 +348,7 @@ def test_github_enterprise_server_answers_below_a_prefix(token_file: Path) -> No
 def test_nobody_at_the_address_is_an_error(token_file: Path) -> None:
     with StandInGitHub() as gone:
         url = gone.url
-    forge = GitHubForge(api_url=url, token_file=token_file)
+    forge = GitHubForge(api_url=url, credentials=TokenFile(token_file))
 
     with pytest.raises(TransientError) as caught:
         forge.list_open_pull_requests(SHOP)

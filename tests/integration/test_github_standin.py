@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from previews.domain.feedback import Check, CheckState
 from tests.github import hooks
 from tests.github.description import description, webhook_schemas
 from tests.github.server import EMPTY_LIST, SERVER_ERROR
@@ -221,6 +222,70 @@ def test_every_change_is_delivered_as_githubs_schemas_describe_it(github: StandI
         assert asked.headers["user-agent"].startswith("GitHub-Hookshot/")
     assert len({asked.headers["x-github-delivery"] for asked in received}) == len(received)
     assert github.violations == []
+
+
+def test_what_people_say_is_delivered_as_githubs_schemas_describe_it(
+    github: StandInGitHub,
+) -> None:
+    received: list[tuple[str, Any]] = []
+
+    def receive(asked: Asked, reply: Reply) -> None:
+        received.append((asked.headers["x-github-event"], json.loads(asked.body)))
+        reply.send(202)
+
+    with ScriptedServer(receive) as receiver:
+        number = github.open_pull_request(SHOP, is_draft=True, author="renovate[bot]")
+        head_sha = github.pull_request(SHOP, number).head_sha
+        run = Check(
+            name="preview/shop",
+            external_id="acme/shop#1",
+            head_sha=head_sha,
+            state=CheckState.FAILURE,
+            title="CrashLooping",
+            summary="",
+            text="",
+            details_url="",
+        )
+        check_id = github.put_check(SHOP, run).id
+        github.hook(receiver.url, SECRET)
+        github.set_draft(SHOP, number, is_draft=False)
+        github.set_draft(SHOP, number, is_draft=True)
+        github.retarget(SHOP, number, "release/1.x")
+        comment = github.comment(SHOP, number, "/preview \u202e")
+        github.edit_comment(comment, "/preview sleep")
+        github.delete_comment(comment)
+        github.rerun_check(SHOP, check_id)
+
+    assert [(event, payload.get("action")) for event, payload in received] == [
+        ("ping", None),
+        ("pull_request", "ready_for_review"),
+        ("pull_request", "converted_to_draft"),
+        ("pull_request", "edited"),
+        ("issue_comment", "created"),
+        ("issue_comment", "edited"),
+        ("issue_comment", "deleted"),
+        ("check_run", "rerequested"),
+    ]
+    said = received[4][1]
+    assert said["issue"]["number"] == number
+    assert said["issue"]["pull_request"]["url"].endswith(f"/pulls/{number}")
+    assert said["comment"]["body"] == "/preview \u202e"
+    assert said["repository"]["full_name"] == SHOP
+    assert received[5][1]["changes"] == {"body": {"from": "/preview \u202e"}}
+    assert received[7][1]["check_run"]["head_sha"] == head_sha
+    assert received[1][1]["pull_request"]["user"]["type"] == "Bot"
+    assert github.violations == []
+
+
+def test_requests_are_counted_by_kind_and_by_what_became_of_them(github: StandInGitHub) -> None:
+    ask(github, "GET", f"/repos/{SHOP}/pulls/1")
+    github.open_pull_request(SHOP)
+    ask(github, "GET", f"/repos/{SHOP}/pulls/1")
+    ask(github, "GET", "/user")
+
+    kind = "GET /repos/{owner}/{repo}/pulls/{pull_number}"
+    assert github.counts() == {kind: 2, "GET /user": 1}
+    assert github.counts(404) == {kind: 1}
 
 
 def test_a_delivery_is_repeated_with_the_same_guid_and_bytes(github: StandInGitHub) -> None:

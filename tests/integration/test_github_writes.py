@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from previews.adapters.forges.github import GitHubForge
+from previews.adapters.forges.github_credentials import TokenFile
 from previews.domain.preview import HeadSha
 from previews.domain.record import CommitStatus, StatusState
 from previews.errors import StalledError, TransientError
@@ -34,7 +35,7 @@ def token_file(tmp_path: Path, github: StandInGitHub) -> Path:
 
 @pytest.fixture
 def forge(github: StandInGitHub, token_file: Path) -> GitHubForge:
-    return GitHubForge(api_url=github.url, token_file=token_file)
+    return GitHubForge(api_url=github.url, credentials=TokenFile(token_file))
 
 
 def test_pygithub_never_sleeps_on_our_threads(

@@ -115,6 +115,7 @@ def test_the_migrations_make_the_tables_that_the_code_expects(tmp_path: Path) ->
         engine.dispose()
     assert shapes[0] == shapes[1]
     assert {shape[0] for shape in shapes[0]} >= {
+        "conversation",
         "delivery",
         "history",
         "preview",

@@ -165,6 +165,7 @@ def test_a_body_of_unannounced_length_is_refused_as_soon_as_it_is_too_large(
         assert is_closed(connection)
 
 
+@pytest.mark.fault(5)
 def test_thirty_megabytes_are_not_even_received(standing_door: DoorProcess) -> None:
     body = (b"100000\r\n" + b"x" * 2**20 + b"\r\n") * 30
     with standing_door.connected() as connection:
@@ -180,6 +181,7 @@ def test_a_body_of_exactly_the_limit_is_read(standing_door: DoorProcess) -> None
     assert standing_door.deliver("over", body + b" ").status == 413
 
 
+@pytest.mark.fault(5)
 def test_a_slow_sender_is_let_go(tmp_path: Path) -> None:
     door = DoorProcess(tmp_path / "previews.db", body_timeout_seconds=0.2)
     with door.connected() as connection:
@@ -208,6 +210,7 @@ def test_a_refused_delivery_leaves_the_connection_to_the_next(standing_door: Doo
         assert answer_on(connection).verdict == "accepted"
 
 
+@pytest.mark.fault(1)
 def test_what_was_answered_with_2xx_survives_a_kill(door: DoorProcess) -> None:
     assert door.deliver("one").verdict == "accepted"
     door.kill()
@@ -219,6 +222,7 @@ def test_what_was_answered_with_2xx_survives_a_kill(door: DoorProcess) -> None:
     assert door.rows("SELECT project, number, fetch_mark FROM preview") == [("hello", 2, 1)]
 
 
+@pytest.mark.fault(2)
 def test_what_was_killed_before_it_was_stored_is_taken_when_it_comes_again(
     door: DoorProcess,
 ) -> None:
@@ -246,6 +250,7 @@ def crowd(count: int) -> list[tuple[str, bytes]]:
     return deliveries
 
 
+@pytest.mark.fault(10)
 def test_every_delivery_of_a_crowd_is_stored_before_its_answer(door: DoorProcess) -> None:
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda sent: door.deliver(*sent), crowd(500)))
@@ -255,6 +260,7 @@ def test_every_delivery_of_a_crowd_is_stored_before_its_answer(door: DoorProcess
     assert door.rows("SELECT count(*), sum(fetch_mark) FROM preview") == [(50, 500)]
 
 
+@pytest.mark.fault(10)
 def test_a_kill_in_the_middle_of_a_crowd_loses_nothing_that_was_answered(
     door: DoorProcess,
 ) -> None:

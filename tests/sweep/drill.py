@@ -59,6 +59,7 @@ class Drill:
             "reopen": self._reopen,
             "name": self._name,
             "sleep": self._sleep,
+            "say": self._say,
             "reset": self._reset,
             "close_at_work": self._close_at_work,
             "collect": self._collect,
@@ -209,6 +210,22 @@ class Drill:
         self._be_quiet()
         self._ask(f"{path}/wake")
         self._be_live()
+
+    def _say(self, plan: RealPlan | None) -> None:
+        """A command that is answered once, one that puts it to sleep, and one that wakes it up again."""
+        pull_request = self._now()
+        answered = len(pull_request.replies())
+        self._give(plan)
+        pull_request.say("/preview help")
+        self._survive(plan)
+        wait_until("a reply", lambda: len(pull_request.replies()) > answered)
+        pull_request.say("/preview sleep")
+        pull_request.wait_until_phase("Asleep")
+        self._be_quiet()
+        pull_request.say("/preview wake")
+        self._be_live()
+        if len(pull_request.replies()) != answered + 1:
+            raise NotSeenError(f"replies: {pull_request.replies()[answered:]}")
 
     def _reset(self, plan: RealPlan | None) -> None:
         """What somebody ordered is gone afterwards, and the application gets in with its new password."""

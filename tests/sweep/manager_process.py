@@ -26,6 +26,7 @@ from tests.fakes.surroundings import SERVER, Surroundings
 from tests.sweep.peer import Peer, Remote
 
 RETENTION = timedelta(days=30)
+FORGE_PARTS = ("checks", "deployments", "redeliveries")
 
 
 class ObedientWitness:
@@ -57,6 +58,15 @@ class _Prober:
         return result
 
 
+def _remote_forge(peer: Peer, surroundings: Surroundings) -> Any:  # noqa: ANN401 - as every remote object
+    """With the parts that the forge has: each is a remote object of its own."""
+    forge = Remote(peer, "forge")
+    for name in FORGE_PARTS:
+        there = getattr(surroundings.forge, name) is not None
+        setattr(forge, name, Remote(peer, name) if there else None)
+    return forge
+
+
 def run_manager(connection: socket.socket, surroundings: Surroundings, store_file: Path) -> None:
     """Serve the harness until it lets go. The surroundings are a copy: only what they are configured with is used."""
     targets: dict[str, object] = {}
@@ -65,14 +75,17 @@ def run_manager(connection: socket.socket, surroundings: Surroundings, store_fil
     _tell_of_bugs(strikes)
     store = open_store(store_file, surroundings.clock)
     here = surroundings.world(store)
-    remotes = {name: Remote(peer, name) for name in remote_systems(surroundings)}
+    remotes: dict[str, Any] = {name: Remote(peer, name) for name in remote_systems(surroundings)}
     records = remotes.pop("host_records")
+    for name in ("forge", *FORGE_PARTS):
+        del remotes[name]
     world = replace(
         here,
         host_records=records if surroundings.names_hosts else None,
         databases={SERVER: remotes.pop("databases")},
         deliveries=dict.fromkeys(SecretKind, remotes.pop("secrets")),
         prober=_Prober(remotes.pop("prober")),
+        forge=_remote_forge(peer, surroundings),
         **remotes,
     )
     manager = SteppedManager(
@@ -90,7 +103,7 @@ def open_store(file: Path, clock: Clock) -> SQLStore:
 
 def remote_systems(surroundings: Surroundings) -> Mapping[str, object]:
     """The outside systems that stay where they are, by name."""
-    return {
+    return {name: getattr(surroundings.forge, name) for name in FORGE_PARTS} | {
         name: getattr(surroundings, name)
         for name in (
             "forge",

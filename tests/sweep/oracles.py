@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from previews.domain.comment import marker_of
 from previews.domain.observation import DATABASE_FILE, SECRETS_FILE
 from previews.domain.preview import Phase
 from previews.domain.record import PreviewRecord
 from previews.domain.secret_set import manifest_of, parts_of
 from previews.reconcile.effects import Effect
+from tests.fakes.surroundings import INSTANCE
 from tests.sweep.struck_town import StruckTown
 
 EXTRA_WRITES_MAX = 1
@@ -23,6 +25,8 @@ QUIET_RECONCILES = 20
 OVER = "Preview removed"
 DELAY_MAX = timedelta(minutes=20)
 """How much later things may happen for a fault: a collector that was killed has its ten minutes of grace anew."""
+_CHECK_ID = re.compile(r"check_run_id=\d+")
+_SAYS_OF_COMMITS = ("set_commit_status ", "ensure_check ")
 _SEALED = re.compile(r'"sealed": \d+')
 """Never the same twice."""
 _MOMENT = re.compile(
@@ -51,8 +55,12 @@ class Said:
     """What one pull request shows."""
 
     statuses: dict[str, tuple[str, str, str]]
-    """State, description and address of the newest one on its head, by context."""
+    """And check runs: state, description and address of the newest one on its head, by context."""
     comments: list[str]
+    """Of which each preview's rows are a part: there may be one."""
+    replies: list[str]
+    """To commands."""
+    reactions: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +101,7 @@ def outcome_of(town: StruckTown) -> Outcome:
     names_for_ids = _names_for_ids(town, records)
     files = {path: _without_ids(text, names_for_ids) for path, text in town.gitops.files.items()}
     return Outcome(
-        things={**files, **objects, **_of_databases(town), **_of_zone(town)},
+        things={**files, **objects, **_of_databases(town), **_of_zone(town), **_of_forge(town)},
         flaws=[*_flaws(town, records), *_flaws_of_secrets(town, records)],
         phases={str(r.key): r.phase for r in records if r.phase is not Phase.REMOVED},
         said=dict(_said(town)),
@@ -192,11 +200,26 @@ def _said(town: StruckTown) -> Iterator[tuple[str, Said]]:
             head_sha = town.forge.pull_request(repository, number).head_sha
             # The newest of each context stands last.
             statuses = {
-                status.context: (status.state, status.description, status.target_url)
+                status.context: (status.state.value, status.description, status.target_url)
                 for status in town.forge.statuses(repository, head_sha)
             }
-            comments = [comment.body for comment in town.forge.comments(repository, number)]
-            yield f"{repository}#{number}", Said(dict(sorted(statuses.items())), comments)
+            statuses |= {
+                held.check.name: (held.check.state.value, held.check.title, held.check.details_url)
+                for held in town.forge.check_runs(repository, head_sha)
+            }
+            said = town.forge.comments_of(repository, number)
+            ours = [
+                _CHECK_ID.sub("", each.body) for each in said if each.author == town.forge.own_login
+            ]
+            yield (
+                f"{repository}#{number}",
+                Said(
+                    statuses=dict(sorted(statuses.items())),
+                    comments=[body for body in ours if body.startswith(marker_of(INSTANCE))],
+                    replies=[body for body in ours if not body.startswith(marker_of(INSTANCE))],
+                    reactions=[f"{each.body}: {each.reactions}" for each in said if each.reactions],
+                ),
+            )
 
 
 def _writes(town: StruckTown) -> Counter[str]:
@@ -207,15 +230,17 @@ def _writes(town: StruckTown) -> Counter[str]:
     """
     said: Counter[str] = Counter()
     for call in town.forge.writes:
-        if call.startswith("set_commit_status "):
+        if call.startswith(_SAYS_OF_COMMITS):
             _, repository, head_sha, _, state = call.split()
             said[f"{state} statuses on {repository} {head_sha}"] += 1
+        elif not call.startswith("ensure_comment "):
+            said[f"times {call.partition(' ')[0]}"] += 1
     changes = {f"times {operation}": count for operation, count in town.changes.items()}
     return said + Counter({"commits": town.gitops.pushes, **changes})
 
 
 def _speakers(town: StruckTown) -> Counter[str]:
-    calls = [call.split() for call in town.forge.writes if call.startswith("set_commit_status ")]
+    calls = [call.split() for call in town.forge.writes if call.startswith(_SAYS_OF_COMMITS)]
     return Counter(head_sha for head_sha, _ in {(call[2], call[3]) for call in calls})
 
 
@@ -233,6 +258,21 @@ def _of_databases(town: StruckTown) -> dict[str, str]:
         (f"Withdrawal of {key} {name}" for key, name in town.secrets.withdrawn), "done"
     )
     return things | roles | pool | withdrawn
+
+
+def _of_forge(town: StruckTown) -> dict[str, str]:
+    """Deployments and their environments, and check runs that are one too many."""
+    things: dict[str, str] = {}
+    for repository in sorted({project.repository for project in town.projects.values()}):
+        deployments = town.forge.deployments_of(repository)
+        for count, held in enumerate(deployments):
+            there = sum(
+                (other.task, other.head_sha) == (held.task, held.head_sha)
+                for other in deployments[:count]
+            )
+            things[f"Deployment {held.task} {held.head_sha} {there or ''}"] = held.state
+        things |= {f"Environment {name}": "there" for name in town.forge.environments(repository)}
+    return things
 
 
 def _of_zone(town: StruckTown) -> dict[str, str]:
@@ -304,7 +344,12 @@ def _without_ids(text: str, names_for_ids: Mapping[str, str]) -> str:
 
 
 def _restless(town: StruckTown) -> str:
-    """Reconcile everything again and again: nothing may come of it."""
+    """Reconcile everything again and again: nothing may come of it.
+
+    But for what was said last: it changes the pull request itself, and that it was no command is noted once.
+    """
+    town.resync()
+    town.settle()
     effects, stored, writes = len(town.strikes.seen), _dump(town.store_file), _writes(town)
     for _ in range(QUIET_RECONCILES):
         town.resync()

@@ -15,7 +15,9 @@ from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.errors import TransientError
 from previews.reconcile.effects import Effect
-from tests.fakes.surroundings import Surroundings
+from tests.fakes.forge import FakeForge
+from tests.fakes.forge_things import DEVELOPER
+from tests.fakes.surroundings import REPOSITORY, Surroundings
 from tests.sweep.manager_process import remote_systems, run_manager
 from tests.sweep.peer import GoneError, Peer
 from tests.sweep.plans import Plan, Strike
@@ -97,6 +99,13 @@ class StruckTown(Surroundings):
                 continue
             return
 
+    def become_app(self) -> None:
+        """From here on the forge knows the manager as a GitHub App; nothing was said to it before."""
+        self.forge = FakeForge(is_app=True, now=self.clock.now)
+        for each in self.projects.values():
+            self.forge.add_repository(each.repository)
+        self.restart()
+
     def restart(self) -> None:
         """End the process, and start another."""
         self.end()
@@ -117,6 +126,19 @@ class StruckTown(Surroundings):
             self.start()
         except TransientError:
             self.resync()
+
+    def say(self, number: int, body: str, *, author: str = DEVELOPER) -> None:
+        """Somebody writes a comment, and the webhook comes. If nobody hears it, a resync makes up for it."""
+        self.forge.comment(REPOSITORY, number, body, author=author)
+        try:
+            self._ask("hear", (REPOSITORY, number))
+        except KilledError:
+            self.start()
+
+    def lose_a_delivery(self) -> None:
+        """The forge could not bring a webhook, and says so in its list."""
+        assert self.forge.redeliveries is not None
+        self.forge.redeliveries.lose()
 
     def act(self, action: str, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - those of each action
         """A person asks for something, and asks again until there is an answer."""

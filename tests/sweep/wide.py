@@ -59,7 +59,7 @@ def plans_of(workload: Workload, outcome: Outcome) -> list[Plan]:
     return [
         Plan(name, nth, strike)
         for nth, (effect, _) in enumerate(outcome.effects)
-        if about is None or effect.partition(".")[0] in about
+        if about is None or {effect, effect.partition(".")[0]} & about
         for strike in Strike
     ]
 

@@ -13,6 +13,8 @@ from previews.domain.probing import ProbePolicy
 from previews.domain.project import Helm
 from previews.reconcile.resync import RECEIPTS_KEPT
 from tests.fakes.surroundings import REPOSITORY, project
+from tests.sweep.app_workloads import APP_WORKLOADS
+from tests.sweep.conversation_workloads import CONVERSATION_EFFECTS, CONVERSATION_WORKLOADS
 from tests.sweep.database_workloads import (
     DATABASE_WORKLOADS,
     close_while_a_database_is_made,
@@ -252,13 +254,17 @@ WORKLOADS: tuple[Workload, ...] = (
     *DATABASE_WORKLOADS,
     *SECRET_WORKLOADS,
     *RECORD_WORKLOADS,
+    *CONVERSATION_WORKLOADS,
+    *APP_WORKLOADS,
 )
 
 ABOUT: Mapping[Workload, frozenset[str]] = {
     **dict.fromkeys(SECRET_WORKLOADS, frozenset({"secret", "git"})),
     **dict.fromkeys(RECORD_WORKLOADS, frozenset({"dns", "git"})),
+    **dict.fromkeys(CONVERSATION_WORKLOADS, CONVERSATION_EFFECTS),
+    **dict.fromkeys(APP_WORKLOADS, frozenset({"forge", "store.published"})),
 }
-"""The systems whose effects alone are struck: these repeat what others do, where the rest is struck."""
+"""The effects, or the systems, that alone are struck: these repeat what others do, where the rest is struck."""
 
 MAY_NEVER_BEGIN: frozenset[Workload] = frozenset(
     {close_during_deploy, close_while_a_database_is_made, close_while_it_is_named}

@@ -12,8 +12,7 @@ from httpx2 import Response
 from previews.domain.preview import PreviewKey
 from previews.domain.record import Delivery
 from previews.web import create_web
-from previews.web.builds import BuildNews
-from previews.web.webhooks import WebhookDoor
+from previews.web.webhooks import News, WebhookDoor
 from tests.fakes.clock import ManualClock
 from tests.fakes.store import InMemoryStore
 from tests.github.hooks import signed_headers
@@ -33,7 +32,7 @@ class Door:
         self.secrets = [SECRET.encode()]
         self.problem: Exception | None = None
         self.answered: list[str] = []
-        self.heard: list[BuildNews] = []
+        self.heard: list[News] = []
         self.client = TestClient(create_web(door=self.door(body_limit_bytes=2**21), routers=[]))
 
     def door(self, *, body_limit_bytes: int) -> WebhookDoor:

@@ -100,4 +100,5 @@ def test_what_names_nothing_is_kept_aside(door: Door, event: str, body: bytes) -
 def test_only_so_many_pull_requests_are_looked_at(door: Door) -> None:
     named = [{"number": number} for number in range(1, 500)]
     door.deliver(payload(check_run={"pull_requests": named}), event="check_run")
+    assert isinstance(door.heard[0], BuildNews)
     assert len(door.heard[0].numbers) == 100

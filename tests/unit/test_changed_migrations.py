@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from previews.domain.messages import escape, plain
+from previews.domain.markdown import escape, plain
 from previews.domain.migrations import (
     Change,
     ChangedMigration,

@@ -15,7 +15,6 @@ from previews.domain.inventory import (
     Found,
     Kind,
     Limits,
-    Memory,
     OwnedObject,
     Suspicion,
     Sweep,
@@ -24,11 +23,13 @@ from previews.domain.inventory import (
     judge,
     keep_name,
 )
+from previews.domain.memory import Memory
 from previews.domain.naming import root_name, shard_of
 from previews.domain.preview import Manifests, Phase, PreviewKey, PullRequest, Stage
 from previews.domain.record import PreviewRecord, Removal
 from previews.errors import PreviewsError, StalledError, TransientError
 from previews.reconcile.collector import ASKED_MAX, Collector
+from previews.reconcile.deployment_inventory import DeploymentInventory
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.host_records import HostRecordKeeper
 from previews.reconcile.server_watch import ServerWatch
@@ -71,6 +72,9 @@ class Yard:
             cluster=self.cluster,
             servers=ServerWatch({}, lambda _keys: None),
             host_records=HostRecordKeeper(None, Effects(self._Witness(self))),
+            deployments=DeploymentInventory(
+                None, Effects(self._Witness(self)), instance="acme", repositories=()
+            ),
             writer=self.branch,
             effects=Effects(self._Witness(self)),
             clock=self.clock,
@@ -547,12 +551,12 @@ def test_more_orphans_than_five_sweeps_take_are_removed_only_by_a_person(yard: Y
 def test_most_of_everything_is_removed_only_by_a_person(yard: Yard) -> None:
     wanted = yard.open()
     yard.branch.keys.add(wanted)
-    yard.leave()
-    yard.leave()
+    for _ in range(3):
+        yard.leave()
     held = yard.sweep_twice()
     assert held.removed == ()
-    assert held.held.startswith("6 of 10 are orphans at once")
-    assert len(yard.sweep(actor="maria", confirmed=True).removed) == 2
+    assert held.held.startswith("9 of 13 are orphans at once")
+    assert len(yard.sweep(actor="maria", confirmed=True).removed) == 3
 
 
 def test_a_sweep_removes_no_more_than_its_share_and_the_oldest_first(yard: Yard) -> None:

@@ -13,6 +13,8 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from previews import cli
+from previews.domain.allowance import Allowance
+from previews.domain.commands import Verb
 from previews.domain.preview import Mode, Phase, Stage
 from previews.settings import Settings, load_settings
 from tests.fakes.api import FakeAPI
@@ -105,6 +107,8 @@ def test_a_configuration_that_is_shown_can_be_loaded(tmp_path: Path, example: st
 def test_the_first_configuration_that_is_shown_has_every_key() -> None:
     shown = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", read("configuration.md"), re.DOTALL)[0])
     opaque = {key for key, field in KEYS.items() if "dict" in str(field.annotation)}
+    # Either a token or an App: the page shows the other one below.
+    others = {key for key in KEYS if key.startswith("forge.app.")}
 
     def keys(value: object, prefix: str) -> Iterator[str]:
         if isinstance(value, dict) and prefix not in opaque:
@@ -116,7 +120,7 @@ def test_the_first_configuration_that_is_shown_has_every_key() -> None:
         else:
             yield prefix
 
-    expect_the_same(set(keys(shown, "")), KEYS)
+    expect_the_same(set(keys(shown, "")) | others, KEYS)
 
 
 def test_the_operations_page_lists_every_reason_and_no_other() -> None:
@@ -133,6 +137,11 @@ def test_the_commands_page_lists_every_command_and_no_other() -> None:
     commands = typer.main.get_command(cli.cli).commands  # type: ignore[attr-defined] # a group
     documented = re.findall(r"^\| `previews ([a-z-]+)", read("commands.md"), re.MULTILINE)
     expect_the_same(documented, commands)
+
+
+def test_the_commands_page_lists_every_command_of_comments_and_no_other() -> None:
+    written = re.findall(r"^\| `(/preview[^`]*)`", read("commands.md"), re.MULTILINE)
+    expect_the_same(written, {verb.usage for verb in Verb})
 
 
 def test_the_commands_page_names_every_option() -> None:
@@ -161,7 +170,9 @@ def test_the_api_page_lists_every_route_and_no_other() -> None:
 
 def test_the_metrics_page_lists_every_metric_with_its_labels_and_no_other() -> None:
     labels: dict[str, set[str]] = {}
-    for metric in FakeAPI().metrics.collect():
+    api = FakeAPI()
+    api.allowances = [Allowance("token", 5000, 5000, 500, 0.0)]
+    for metric in api.metrics.collect():
         name = f"{metric.name}_total" if metric.type == "counter" else metric.name
         labels[name] = {label for sample in metric.samples for label in sample.labels}
     rows = list(table_rows(read("metrics.md")))

@@ -23,7 +23,9 @@ def status(**changes: object) -> dict[str, Any]:
 
 
 def only_run(**changes: object) -> CIRun:
-    (found,) = read_runs(ASKED, {"workflow_runs": [run(**changes)]}, "workflow_runs")
+    (found,) = read_runs(
+        ASKED, {"workflow_runs": [run(**changes)]}, "workflow_runs", not_of="preview/"
+    )
     return found
 
 
@@ -79,7 +81,7 @@ def test_statuses_of_managers_are_no_run() -> None:
 
 def test_of_one_name_the_newest_counts() -> None:
     documents = [run(status="in_progress"), run(conclusion="failure"), run(name="lint")]
-    found = read_runs(ASKED, {"check_runs": documents}, "check_runs")
+    found = read_runs(ASKED, {"check_runs": documents}, "check_runs", not_of="preview/")
     assert [(each.name, each.state) for each in found] == [
         ("build", "running"),
         ("lint", "succeeded"),
@@ -124,7 +126,7 @@ def test_a_name_of_a_stranger_is_one_short_line() -> None:
 )
 def test_what_is_no_list_of_runs_is_an_error(document: object) -> None:
     with pytest.raises(TransientError) as raised:
-        read_runs(ASKED, document, "workflow_runs")
+        read_runs(ASKED, document, "workflow_runs", not_of="preview/")
     assert raised.value.reason == "ForgeAnswer"
 
 

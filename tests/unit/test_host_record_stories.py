@@ -286,6 +286,8 @@ def test_a_zone_that_cannot_be_read_lets_the_collector_remove_nothing(town: Town
 def test_with_nothing_changing_nothing_is_written(town: Town) -> None:
     town.open()
     town.settle(10 * MINUTE)
+    town.resync()
+    town.settle()
     assert isinstance(town.witness, CountingWitness)
     before = dict(town.witness.counts)
     for _ in range(20):

@@ -126,12 +126,14 @@ def test_people_are_warned_before_it_expires_and_told_when() -> None:
     town = town_of(DAYS_3)
     number = town.open()
     town.settle()
-    assert "shop expires on 2026-03-05 09:00 UTC (3d after the last push)" in comment(town, number)
+    said = "shop expires on 2026-03-05 09:00 UTC (in 3 d, as of 2026-03-02 09:00)"
+    assert f"{said}, counted from the last push." in comment(town, number)
     assert "⚠️" not in comment(town, number)
     town.settle(3 * DAY - 7 * HOUR)
     assert "⚠️" not in comment(town, number)
     town.settle(2 * HOUR)
-    assert "⚠️ **shop expires on 2026-03-05 09:00 UTC**" in comment(town, number)
+    warned = "⚠️ **shop expires on 2026-03-05 09:00 UTC** (in 6 h, as of 2026-03-05 03:00)"
+    assert warned in comment(town, number)
     expiry = town.record(number).expiry
     assert expiry is not None
     assert expiry.is_near
@@ -227,7 +229,7 @@ def test_a_label_sets_the_time_to_live_and_taking_it_off_sets_it_back() -> None:
     town.deliver(number)
     town.settle(4 * HOUR)
     assert town.phase(number) is Phase.LIVE
-    assert "5h after the last push" in comment(town, number)
+    assert "in 5 h, as of" in comment(town, number)
     town.settle(2 * HOUR)
     assert (town.phase(number), town.phase(other)) == (Phase.EXPIRED, Phase.LIVE)
     expect_quiet(town)

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from previews.domain.allowance import Allowance
 from previews.domain.brake import BrakeState
 from previews.domain.certificates import EXPIRY, SERVED, Inspection
 from previews.domain.findings import Finding, Level
@@ -128,6 +129,36 @@ def test_a_resync_has_an_age_from_the_first_complete_one_on(api: Scraped) -> Non
     assert "previews_resync_age_seconds" not in api.scrape()
     api.resynced_at = api.clock.now() - timedelta(seconds=40)
     assert api.scrape()["previews_resync_age_seconds"][()] == 40
+
+
+def test_listings_and_redeliveries_are_counted_by_what_became_of_them(api: Scraped) -> None:
+    api.listings = {"read": 12, "limited": 1, "failed": 2}
+    api.redeliveries = {"redelivered": 3, "known": 0, "given_up": 1}
+    scraped = api.scrape()
+    assert scraped["previews_listings_total"] == {
+        ("read",): 12,
+        ("limited",): 1,
+        ("failed",): 2,
+    }
+    assert scraped["previews_redeliveries_total"] == {
+        ("redelivered",): 3,
+        ("known",): 0,
+        ("given_up",): 1,
+    }
+
+
+def test_what_the_forge_still_allows_is_told_by_account(api: Scraped) -> None:
+    api.allowances = []
+    assert "previews_forge_wait_seconds" not in api.scrape()
+    api.allowances = [
+        Allowance("installation 7", 5000, 4321, 500, 0.0),
+        Allowance("the App", None, None, 499, 30.0),
+    ]
+    scraped = api.scrape()
+    assert scraped["previews_forge_requests_limit"] == {("installation 7",): 5000}
+    assert scraped["previews_forge_requests_remaining"] == {("installation 7",): 4321}
+    assert scraped["previews_forge_creations_remaining"]["the App",] == 499
+    assert scraped["previews_forge_wait_seconds"]["the App",] == 30
 
 
 def test_the_last_sweeps_orphans_and_all_that_was_reclaimed_are_told(api: Scraped) -> None:

@@ -8,7 +8,9 @@ from previews.domain import naming
 from previews.domain.preview import HeadSha, PreviewKey
 
 PROJECT_NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?", fullmatch=True).filter(
-    lambda name: name not in {"roots", "pr"} and not name.endswith("-pr")
+    lambda name: (
+        name not in {"roots", "pr"} and not name.endswith("-pr") and not name.startswith("0--")
+    )
 )
 KEYS = st.builds(PreviewKey, PROJECT_NAMES, st.integers(1, 10**10 - 1))
 DNS_1123 = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")

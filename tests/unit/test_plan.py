@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from previews.domain import policy
 from previews.domain.caps import Place
-from previews.domain.lifetime import End, EndCause, Said
+from previews.domain.lifetime import End, EndCause, Said, Wishes
 from previews.domain.observation import (
     LOOK_AGAIN_SECONDS,
     PROBE_AGAIN_SECONDS,
@@ -112,7 +113,8 @@ def condition(name: str, since: datetime, *, status: bool) -> Condition:
 
 
 def decide(seen: Observation, pull_request: PullRequest = OPEN, now: datetime = NOW) -> Plan:
-    return plan(departure(pull_request, None), pull_request, seen, now, DEADLINES)
+    verdict = policy.decide((policy.Policy(),), pull_request, touched=None, wishes=Wishes())
+    return plan(departure(pull_request, verdict, None), pull_request, seen, now, DEADLINES)
 
 
 def test_nothing_is_written_before_the_image_exists() -> None:
@@ -417,7 +419,8 @@ def test_without_a_place_nothing_is_written_not_even_for_an_image_that_is_there(
 
 
 def leave(seen: Observation, end: End | None = None, pull_request: PullRequest = OPEN) -> Plan:
-    return plan(departure(pull_request, end), pull_request, seen, NOW, DEADLINES)
+    leaving = departure(pull_request, policy.WANTED, end)
+    return plan(leaving, pull_request, seen, NOW, DEADLINES)
 
 
 @pytest.mark.parametrize(

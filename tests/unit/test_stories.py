@@ -80,6 +80,7 @@ def test_with_every_webhook_lost_resync_reaches_the_same_state() -> None:
     assert town.left_of(number) == set()
 
 
+@pytest.mark.fault(3)
 def test_closed_overtaking_opened_creates_nothing_that_stays() -> None:
     town = Town()
     number = town.forge.open_pull_request(REPOSITORY)
@@ -99,6 +100,8 @@ def test_twenty_more_looks_write_nothing() -> None:
     town.settle()
     town.close(closed)
     town.settle(7200)
+    town.resync()
+    town.settle()
     counts, writes, pushes = dict(witness.counts), town.store.writes, town.gitops.pushes
     for _ in range(20):
         town.resync()
@@ -532,6 +535,7 @@ def test_a_hostile_title_and_branch_deploy_as_any_other() -> None:
     assert town.phase(number) is Phase.LIVE
 
 
+@pytest.mark.fault(8)
 def test_a_replayed_delivery_changes_nothing() -> None:
     town = Town()
     number = town.open()

@@ -3,7 +3,7 @@
 import base64
 import secrets
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import httpx2
 
@@ -101,9 +101,8 @@ class Gitea:
         token: str = made["sha1"]
         return token
 
-    def add_collaborator(
-        self, repository: str, user: User, permission: Literal["read", "write"]
-    ) -> None:
+    def add_collaborator(self, repository: str, user: User, permission: str) -> None:
+        """`read`, `write` or `admin`."""
         self._ask(
             "PUT",
             f"/repos/{repository}/collaborators/{user.name}",
@@ -111,14 +110,19 @@ class Gitea:
         )
 
     def create_webhook(self, repository: str, url: str, secret: str) -> None:
-        """Pull requests only, as the documentation tells people to do it."""
+        """Pull requests and what is said on them, as the documentation tells people to do it."""
         self._ask(
             "POST",
             f"/repos/{repository}/hooks",
             json={
                 "type": "gitea",
                 "active": True,
-                "events": ["pull_request", "pull_request_sync", "pull_request_label"],
+                "events": [
+                    "pull_request",
+                    "pull_request_sync",
+                    "pull_request_label",
+                    "pull_request_comment",
+                ],
                 "config": {"url": url, "content_type": "json", "secret": secret},
             },
         )
@@ -149,6 +153,14 @@ class Gitea:
         """Every status that was ever put on a commit, the newest first."""
         found = self._list(f"/repos/{repository}/commits/{head_sha}/statuses")
         return sorted(found, key=lambda status: int(status["id"]), reverse=True)
+
+    def comment(self, opened: OpenedPullRequest, body: str) -> None:
+        """As the administrator, who may do anything."""
+        self._ask(
+            "POST",
+            f"/repos/{opened.repository}/issues/{opened.number}/comments",
+            json={"body": body},
+        )
 
     def comments(self, opened: OpenedPullRequest) -> list[Object]:
         return self._list(f"/repos/{opened.repository}/issues/{opened.number}/comments")

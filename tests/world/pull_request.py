@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.world.world import World
 
 HELD = "held"
+REPLY = ":reply:"
+"""In the marker of an answer to a command."""
 
 Object = dict[str, Any]
 
@@ -122,7 +124,18 @@ class PullRequest:
         return next((status for status in found if status["context"] == context), {})
 
     def comments(self) -> list[str]:
-        """What the manager has written below the pull request."""
+        """What the manager shows below the pull request: one comment, if all is well."""
+        return [each for each in self._said() if REPLY not in each]
+
+    def replies(self) -> list[str]:
+        """What it has answered to commands."""
+        return [each for each in self._said() if REPLY in each]
+
+    def say(self, body: str) -> None:
+        """Write a comment, as somebody who may do anything."""
+        self._world.gitea.comment(self.opened, body)
+
+    def _said(self) -> list[str]:
         found = self._world.gitea.comments(self.opened)
         return [each["body"] for each in found if each["user"]["login"] == self.bot]
 

@@ -220,8 +220,9 @@ class World:
         self.shop = self._repository("shop", SAMPLE, private=True)
         self.gitops = self._repository("gitops", None, private=True)
         self._repository("charts", CHART, private=False, folder="preview-app")
-        for repository in (self.shop_repository, self.gitops_repository):
-            self.gitea.add_collaborator(repository, self.bot, "write")
+        # Gitea tells nobody else what people may do, and commands are judged by that.
+        self.gitea.add_collaborator(self.shop_repository, self.bot, "admin")
+        self.gitea.add_collaborator(self.gitops_repository, self.bot, "write")
         self.gitea.add_collaborator(self.gitops_repository, users["argocd"], "read")
         self.argocds_gitops = self._argocds_gitops(users["argocd"])
         if self.options.databases:

@@ -29,6 +29,8 @@ GHOST = "ghost"
 """Whom the forges show as the author when the account is gone."""
 UNSAID_WAIT_SECONDS = 60.0
 """What GitHub wants to be waited where its refusal says no time."""
+SUSPENDED_WAIT_SECONDS = 60.0
+"""A person has to do something about it first."""
 RATE_LIMIT_WINDOW_SECONDS = 3600.0
 """GitHub's limits are by the hour: no reset lies further ahead."""
 WORDS_LENGTH_MAX = 300
@@ -60,6 +62,14 @@ class OwnComment:
 
 class AbsentError(TransientError):
     """The forge itself answers that what was asked for is not there, or not for this token."""
+
+
+class TargetGoneError(StalledError):
+    """What something was to be added to is not there, or not for this token."""
+
+
+class CredentialsError(TransientError):
+    """The forge does not accept what it was asked with."""
 
 
 def read_token(file: Path) -> str:
@@ -116,13 +126,17 @@ def raise_refusal(asked: Request, status: int, headers: Headers, words: str) -> 
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise TransientError("ForgeUnreachable", said, retry_after_seconds=_pause(headers))
     if status == HTTPStatus.UNAUTHORIZED:
-        raise TransientError("ForgeCredentials", f"{said}; is the token expired or revoked?")
+        raise CredentialsError("ForgeCredentials", f"{said}; is the token expired or revoked?")
+    if status == HTTPStatus.FORBIDDEN and "suspended" in words.lower():
+        raise TransientError("ForgeSuspended", said, retry_after_seconds=SUSPENDED_WAIT_SECONDS)
     if status == HTTPStatus.NOT_FOUND and asked.verb == "PATCH":
-        raise TransientError("ForgeAnswer", f"{said}; somebody has just removed it")
+        raise AbsentError("ForgeAnswer", f"{said}; somebody has just removed it")
+    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE} and asked.verb in {"GET", "DELETE"}:
+        raise AbsentError("ForgeForbidden", f"{said}; is it there, and may the token see it?")
+    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+        raise TargetGoneError("ForgeRefused", said)
     if asked.verb != "GET":
         raise StalledError("ForgeRefused", said)
-    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-        raise AbsentError("ForgeForbidden", f"{said}; is it there, and may the token see it?")
     raise TransientError("ForgeForbidden", f"{said}; has the token the permissions it needs?")
 
 
@@ -135,7 +149,7 @@ def wait_seconds(status: int, headers: Headers, words: str) -> float | None:
     reset = headers.get("x-ratelimit-reset", "")
     if headers.get("x-ratelimit-remaining") == "0" and reset.isascii() and reset.isdigit():
         return min(
-            max(float(reset) - _forge_time(headers).timestamp(), 1.0), RATE_LIMIT_WINDOW_SECONDS
+            max(float(reset) - forge_time(headers).timestamp(), 1.0), RATE_LIMIT_WINDOW_SECONDS
         )
     if status == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in words.lower():
         return UNSAID_WAIT_SECONDS
@@ -155,17 +169,22 @@ def read_pull_request(asked: Request, document: Json) -> PullRequest:
         if document["state"] not in {"open", "closed"}:
             raise malformed(asked, f"state {document['state']!r}")
         return PullRequest(
-            repository=_text(base),
-            number=_whole_number(document["number"]),
+            repository=text(base),
+            number=whole_number(document["number"]),
             is_open=document["state"] == "open",
             head_sha=parse_head_sha(document["head"]["sha"]),
-            head_branch=_text(document["head"]["ref"]),
-            base_branch=_text(document["base"]["ref"]),
-            title=_text(document["title"]),
-            author=_text((document["user"] or {}).get("login") or GHOST),
-            url=_text(document["html_url"]),
-            from_fork=_text(head).casefold() != base.casefold(),
+            head_branch=text(document["head"]["ref"]),
+            base_branch=text(document["base"]["ref"]),
+            title=text(document["title"]),
+            author=text((document["user"] or {}).get("login") or GHOST),
+            url=text(document["html_url"]),
+            from_fork=text(head).casefold() != base.casefold(),
             labels=_labels(document["labels"]),
+            # Old servers of Gitea's know no drafts, and none of them says whether a user is a bot.
+            is_draft=document.get("draft") is True,
+            author_is_bot=(document["user"] or {}).get("type") == "Bot",
+            repository_id=whole_number(document["base"]["repo"]["id"]),
+            updated_at=read_time(document["updated_at"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise malformed(asked, f"an incomplete pull request ({error!r})") from error
@@ -173,14 +192,14 @@ def read_pull_request(asked: Request, document: Json) -> PullRequest:
 
 def _labels(labels: Json) -> tuple[str, ...]:
     """The names, sorted, since forges list them in any order."""
-    names = {_text(label["name"])[:LABEL_LENGTH_MAX] for label in labels or ()}
+    names = {text(label["name"])[:LABEL_LENGTH_MAX] for label in labels or ()}
     return tuple(sorted(names)[:LABELS_MAX])
 
 
 def read_own_id(asked: Request, document: Json) -> int:
     """The id in an answer about the token's own user."""
     try:
-        return _whole_number(document["id"])
+        return whole_number(document["id"])
     except (KeyError, TypeError) as error:
         raise malformed(asked, "a user without an id") from error
 
@@ -192,9 +211,9 @@ def find_own_comment(
     try:
         for comment in comments:
             author = comment["user"] or {}
-            body = _text(comment["body"] or "")
+            body = text(comment["body"] or "")
             if author.get("id") == own_id and body.startswith(marker):
-                return OwnComment(_whole_number(comment["id"]), body)
+                return OwnComment(whole_number(comment["id"]), body)
     except (AttributeError, KeyError, TypeError) as error:
         raise malformed(asked, f"an incomplete comment ({error!r})") from error
     return None
@@ -220,10 +239,10 @@ def _refuse_what_is_no_json(asked: Request, status: int, headers: Headers) -> No
 
 
 def _pause(headers: Headers) -> float | None:
-    return retry_after_seconds(headers.get("retry-after"), _forge_time(headers))
+    return retry_after_seconds(headers.get("retry-after"), forge_time(headers))
 
 
-def _forge_time(headers: Headers) -> datetime:
+def forge_time(headers: Headers) -> datetime:
     """The moment of the answer by the forge's own clock, which ours may differ from."""
     try:
         moment = parsedate_to_datetime(headers["date"])
@@ -232,21 +251,31 @@ def _forge_time(headers: Headers) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """What a forge sent, if it is text. Raises TypeError."""
     if not isinstance(value, str):
         raise TypeError(f"text expected, not {type(value).__name__}")
     # JSON can hold half a character, which nothing behind this could write down.
     return value.encode(errors="replace").decode()
 
 
-def _whole_number(value: object) -> int:
+def whole_number(value: object) -> int:
+    """What a forge sent, if it is a whole number. Raises TypeError."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"a whole number expected, not {type(value).__name__}")
     return value
 
 
-def _words(text: str) -> str:
-    return one_line(text, WORDS_LENGTH_MAX)
+def read_time(value: object) -> datetime:
+    """A moment as forges write it. Raises TypeError or ValueError."""
+    moment = datetime.fromisoformat(text(value))
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without a zone: {value!r}")
+    return moment.astimezone(UTC)
+
+
+def _words(said: str) -> str:
+    return one_line(said, WORDS_LENGTH_MAX)
 
 
 def _kind(error: Exception) -> str:

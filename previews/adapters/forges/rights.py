@@ -27,6 +27,7 @@ class RepositoryRights:
     """None: the forge does not say."""
 
     may_push: bool | None
+    may_administer: bool | None
     is_archived: bool
 
 
@@ -51,8 +52,10 @@ def fetch_rights(repository: str, *, kind: str, api_url: str, token_file: Path) 
         raise unreachable(asked, error) from error
     document = read_json(asked, answer.status_code, answer.headers, answer.content, wants=dict)
     permissions = document.get("permissions")
-    pushes = permissions.get("push") if isinstance(permissions, dict) else None
+    may = permissions if isinstance(permissions, dict) else {}
+    pushes, administers = may.get("push"), may.get("admin")
     return RepositoryRights(
         may_push=pushes if isinstance(pushes, bool) else None,
+        may_administer=administers if isinstance(administers, bool) else None,
         is_archived=document.get("archived") is True,
     )

@@ -19,15 +19,19 @@ _AT_WORK = frozenset({"queued", "running"})
 _STATES_OF_STATUSES = {"pending": "running", "success": "succeeded", "warning": "succeeded"}
 
 
-def read_runs(asked: Request, document: Json, list_name: str) -> list[CIRun]:
-    """Workflow runs or check runs of GitHub, as it lists them: the newest of each name."""
+def read_runs(asked: Request, document: Json, list_name: str, *, not_of: str) -> list[CIRun]:
+    """Workflow runs or check runs of GitHub, as it lists them: the newest of each name.
+
+    But for what managers say of previews, whose names begin with `not_of`.
+    """
     try:
         found = [_run(each) for each in document[list_name]]
     except (AttributeError, KeyError, TypeError) as error:
         raise malformed(asked, f"an incomplete run ({error!r})") from error
     newest: dict[str, CIRun] = {}
     for run in found:
-        newest.setdefault(run.name, run)
+        if not run.name.startswith(not_of):
+            newest.setdefault(run.name, run)
     return list(newest.values())
 
 

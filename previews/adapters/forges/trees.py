@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from previews.adapters.forges.answers import Json, Request, malformed
+from previews.adapters.forges.answers import Json, Request, malformed, whole_number
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -16,6 +16,8 @@ class Entry:
     path: str
     kind: str
     id: str
+    size: int
+    """In bytes; zero for what is no file."""
 
 
 class ReadTree(Protocol):
@@ -65,4 +67,6 @@ def _entry(document: Json) -> Entry:
         raise TypeError("a path and a type expected")
     if not isinstance(object_id, str) or not _OBJECT_ID.fullmatch(object_id):
         raise ValueError(f"an object id expected, not {object_id!r}")
-    return Entry(path.encode(errors="replace").decode(), kind, object_id)
+    # Gitea says 0 of a folder, and GitHub nothing.
+    size = whole_number(document.get("size") or 0)
+    return Entry(path.encode(errors="replace").decode(), kind, object_id, size)

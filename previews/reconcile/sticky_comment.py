@@ -1,0 +1,47 @@
+"""The one comment on a pull request: found again by its id, or else by its marker and author, and never deleted."""
+
+import hashlib
+from collections.abc import Sequence
+
+from previews.domain.comment import comment, marker_of, shown_in_comment
+from previews.domain.forge_ports import Forge
+from previews.domain.subject import Subject
+from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.published import Doubt, Showing
+
+TARGET = "comment"
+_UNSURE = "unsure"
+
+
+class StickyComment:
+    """Keeps it true once there is one."""
+
+    def __init__(self, forge: Forge, effects: Effects, instance: str) -> None:
+        self._forge = forge
+        self._effects = effects
+        self._marker = marker_of(instance)
+
+    def publish(self, showing: Showing, subjects: Sequence[Subject]) -> None:
+        """Write it if it does not read so already."""
+        published = showing.published
+        rows = shown_in_comment(subjects, is_there=published.has(TARGET))
+        if not rows:
+            return
+        body = comment(self._marker, rows)
+        wanted = hashlib.sha256(body.encode()).hexdigest()
+        known, _, known_id = published.recall(TARGET).partition(" ")
+        if known == wanted and known_id and Doubt.COMMENT not in published.doubts:
+            return
+        published.note(TARGET, f"{_UNSURE} {known_id}".rstrip())
+        comment_id = self._effects.perform(
+            Effect.ENSURE_COMMENT,
+            showing,
+            lambda: self._forge.ensure_comment(
+                showing.repository,
+                showing.number,
+                marker=self._marker,
+                body=body,
+                known_id=int(known_id) if known_id else None,
+            ),
+        )
+        published.note(TARGET, f"{wanted} {comment_id}")

@@ -1,0 +1,137 @@
+"""What the door makes of comments, and of the button beside a check."""
+
+import json
+from typing import Any
+
+import pytest
+
+from previews.web.talk import CommentNews, RerunNews
+from tests.github.hooks import example
+from tests.unit.knocking import GUID, REPOSITORY, Door
+
+MARKED = "<!-- previews:acme -->\n### Preview"
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+def comment(body: str, *, action: str = "created", by: str = "ada", **more: Any) -> bytes:  # noqa: ANN401 - JSON
+    whole: dict[str, Any] = {
+        "action": action,
+        "repository": {"full_name": REPOSITORY},
+        "issue": {"number": 2, "pull_request": {"url": "https://api.example/pulls/2"}},
+        "comment": {"id": 7, "body": body, "user": {"login": "previews-bot"}},
+        "sender": {"login": by},
+    }
+    return json.dumps(whole | more).encode()
+
+
+def button(event: str, check: dict[str, Any], action: str = "rerequested") -> bytes:
+    whole = {"action": action, "repository": {"full_name": REPOSITORY}, "sender": {"login": "ada"}}
+    return json.dumps(whole | {event: check}).encode()
+
+
+def test_a_command_has_the_comments_of_its_pull_request_read(door: Door) -> None:
+    answer = door.deliver(comment("/preview remove"), event="issue_comment")
+
+    assert answer.json() == {"verdict": "accepted", "reason": "", "guid": GUID}
+    assert door.heard == [CommentNews(REPOSITORY, 2)]
+    assert door.marked == []
+
+
+def test_a_command_at_gitea_is_heard_as_well(door: Door) -> None:
+    own: dict[str, str | None] = {
+        "X-Gitea-Event": "issue_comment",
+        "X-Gitea-Event-Type": "pull_request_comment",
+        "X-Gitea-Delivery": GUID,
+    }
+
+    door.deliver(comment("/preview", is_pull=True), event="issue_comment", changes=own)
+
+    assert door.heard == [CommentNews(REPOSITORY, 2)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        comment("Nice."),
+        comment("> /preview remove"),
+        comment(MARKED, by="previews-bot"),
+        comment(MARKED, action="edited", by="previews-bot"),
+        comment("/preview remove", action="edited"),
+        comment("/preview remove", action="deleted"),
+        comment("/preview", issue={"number": 2}),
+        comment("/preview", issue={"number": 2, "pull_request": None}, is_pull=False),
+        comment("x" * 10**6),
+        example("issue_comment.created"),
+    ],
+)
+def test_what_asks_for_nothing_is_ignored(door: Door, body: bytes) -> None:
+    answer = door.deliver(body, event="issue_comment")
+
+    assert answer.json()["verdict"] == "ignored"
+    assert door.heard == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        comment(MARKED, action="deleted"),
+        comment("Hidden.", action="edited", changes={"body": {"from": MARKED}}),
+        comment(f"{MARKED} and more", action="edited"),
+    ],
+)
+def test_a_comment_of_ours_that_another_hand_changed_is_looked_at(door: Door, body: bytes) -> None:
+    door.deliver(body, event="issue_comment")
+
+    assert door.heard == [CommentNews(REPOSITORY, 2, is_ours=True)]
+
+
+def test_a_comment_elsewhere_is_ignored(door: Door) -> None:
+    body = comment("/preview", repository={"full_name": "mallory/shop"})
+
+    assert door.deliver(body, event="issue_comment").json()["verdict"] == "ignored"
+    assert door.heard == []
+
+
+def test_a_comment_of_another_shape_is_kept_aside(door: Door) -> None:
+    answer = door.deliver(comment("/preview", issue={"number": "2"}), event="issue_comment")
+
+    assert answer.json()["verdict"] == "kept aside"
+
+
+def test_a_replayed_command_is_heard_once(door: Door) -> None:
+    for _ in range(2):
+        door.deliver(comment("/preview remove"), event="issue_comment")
+
+    assert len(door.heard) == 1
+
+
+def test_the_button_beside_a_check_of_ours_names_its_preview(door: Door) -> None:
+    check = {"external_id": "previews:acme:hello#2", "name": "preview/hello", "pull_requests": []}
+
+    door.deliver(button("check_run", check), event="check_run")
+
+    assert door.heard == [
+        RerunNews(repository=REPOSITORY, external_id="previews:acme:hello#2", sender="ada")
+    ]
+
+
+def test_running_all_checks_again_names_their_pull_requests(door: Door) -> None:
+    suite = {"head_sha": "a" * 40, "pull_requests": [{"number": 2}, {"number": 3}]}
+
+    door.deliver(button("check_suite", suite), event="check_suite")
+
+    assert door.heard == [RerunNews(repository=REPOSITORY, numbers=(2, 3), sender="ada")]
+
+
+@pytest.mark.parametrize("action", ["created", "completed"])
+def test_what_happens_to_a_check_of_ours_is_no_news(door: Door, action: str) -> None:
+    check = {"external_id": "previews:acme:hello#2", "name": "preview/hello", "head_sha": "a" * 40}
+
+    answer = door.deliver(button("check_run", check, action), event="check_run")
+
+    assert answer.json()["reason"] == "a manager's own status"
+    assert door.heard == []
