@@ -118,6 +118,7 @@ def _build_metrics(
                 "deliveries": len(inbox),
                 "previews": loop.keys.due(),
                 "pull_requests": loop.pull_requests.due(),
+                "conversations": loop.conversations.due(),
             },
             brake=loop.brake_state,
             sweep=lambda: loop.collector.last,

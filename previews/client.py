@@ -57,6 +57,10 @@ class Client:
         body = {"actor": actor} if length is None else {"actor": actor, "for": length}
         self._post(f"{_path(key)}/{verb}", PreviewView, body)
 
+    def approve(self, key: PreviewKey, head_sha: str, *, actor: str) -> PreviewView:
+        body = {"actor": actor, "head_sha": head_sha}
+        return self._post(f"{_path(key)}/approve", PreviewView, body)
+
     def remove_all(self, *, actor: str) -> list[PreviewKey]:
         return self._keys("/previews/remove-all", {"actor": actor})
 

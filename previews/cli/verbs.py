@@ -84,7 +84,9 @@ def add_to(cli: typer.Typer) -> None:
     cli.command()(show)
     cli.command()(extend)
     cli.command()(pin)
+    cli.command()(approve)
     for verb, says in (
+        ("ask", "Have a preview where the project makes none by itself, or back if it had ended."),
         ("unpin", "Take a pin back."),
         ("sleep", "Put a preview to sleep until somebody uses it."),
         ("wake", "Wake a preview up, or bring it back if it had ended."),
@@ -170,6 +172,22 @@ def pin(
 ) -> None:
     """Keep a preview from expiring, and from making room for another."""
     _ask(connect(config, url, token_file), preview, "pin", actor, length)
+
+
+def approve(
+    *,
+    preview: KeyArgument,
+    head_sha: Annotated[
+        str, typer.Argument(metavar="COMMIT", help="The whole id of the commit that you have read.")
+    ],
+    actor: ActorOption = None,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Let one commit of a fork run, and no later one."""
+    connect(config, url, token_file).approve(preview, head_sha, actor=_actor(actor))
+    typer.echo(text.plain(f"{preview}: {head_sha} is approved"))
 
 
 def _simple(verb: str) -> Callable[..., None]:

@@ -38,6 +38,10 @@ Number = Annotated[int, Path(ge=1, lt=10**NUMBER_DIGITS_MAX)]
 class Actions(Protocol):
     """What may be asked of a preview. Refuses with ActionRefusedError what cannot be."""
 
+    def ask(self, key: PreviewKey, *, actor: str) -> None: ...
+
+    def approve(self, key: PreviewKey, head_sha: str, *, actor: str) -> None: ...
+
     def extend(self, key: PreviewKey, by: timedelta, *, actor: str) -> None: ...
 
     def pin(self, key: PreviewKey, length: timedelta | None, *, actor: str) -> None: ...
@@ -126,6 +130,12 @@ class Extension(Order):
     length: Length = Field(alias="for")
 
 
+class Approval(Order):
+    """Who approves, and which commit: another one has perhaps come meanwhile."""
+
+    head_sha: Annotated[str, StringConstraints(pattern="^[0-9a-f]{40}([0-9a-f]{24})?$")]
+
+
 class Pin(Order):
     """Who asks, and for how long; without that, for as long as may be."""
 
@@ -169,6 +179,13 @@ def _add_wishes(router: APIRouter, previews: Previews, actions: Actions) -> None
         actions.pin(key, order.length, actor=order.actor)
         return previews.show(key)
 
+    @router.post(f"{one}/approve", status_code=202, responses=refusals)
+    def approve(project: str, number: Number, order: Approval) -> PreviewView:
+        """Let one commit of a fork run, and no other."""
+        key = PreviewKey(project, number)
+        actions.approve(key, order.head_sha, actor=order.actor)
+        return previews.show(key)
+
     def add(name: str, act: Ask, description: str) -> None:
         @router.post(
             f"{one}/{name}",
@@ -182,6 +199,7 @@ def _add_wishes(router: APIRouter, previews: Previews, actions: Actions) -> None
             act(key, actor=order.actor)
             return previews.show(key)
 
+    add("ask", actions.ask, "Have a preview where the project makes none by itself, or back.")
     add("unpin", actions.unpin, "Take a pin back.")
     add("sleep", actions.sleep, "Put a preview to sleep until somebody uses it.")
     add("wake", actions.wake, "Wake a preview up, or bring it back if it had ended.")

@@ -203,6 +203,17 @@ def test_one_that_does_not_work_is_shown_with_what_to_do(manager: Manager) -> No
     assert "Raise its memory limit in the project's values" in shown
 
 
+def test_a_commit_of_a_fork_is_approved_by_its_whole_id(manager: Manager) -> None:
+    pull_request = LIVE.pull_request
+    assert pull_request is not None
+    manager.store.save(replace(LIVE, pull_request=replace(pull_request, from_fork=True)))
+    said = manager.says("approve", "shop#42", pull_request.head_sha, "--actor", "ada")
+    assert said == f"shop#42: {pull_request.head_sha} is approved\n"
+    approval = manager.store.load_wishes(LIVE.key).approval
+    assert approval is not None
+    assert (approval.head_sha, approval.by) == (pull_request.head_sha, "ada")
+
+
 def test_what_is_asked_for_is_kept_with_the_name_of_who_asks(manager: Manager) -> None:
     manager.store.save(LIVE)
 
@@ -211,7 +222,7 @@ def test_what_is_asked_for_is_kept_with_the_name_of_who_asks(manager: Manager) -
     said = manager.says("pin", "shop#42", "7d", "--actor", "ada")
     assert said == "shop#42: pin until 2026-11-09 08:30 UTC\n"
     assert manager.says("pin", "shop#42") == "shop#42: pin until 2026-12-02 08:30 UTC\n"
-    for verb in ("unpin", "sleep", "wake", "redeploy", "remove"):
+    for verb in ("ask", "unpin", "sleep", "wake", "redeploy", "remove"):
         assert manager.says(verb, "shop#42") == f"shop#42: {verb}\n"
 
     me = getpass.getuser()
@@ -219,6 +230,7 @@ def test_what_is_asked_for_is_kept_with_the_name_of_who_asks(manager: Manager) -
         ("ada", "Extend"),
         ("ada", "Pin"),
         (me, "Pin"),
+        (me, "Ask"),
         (me, "Unpin"),
         (me, "Sleep"),
         (me, "Wake"),

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from previews.domain.brake import BrakeState
 from previews.domain.inventory import Found, Kind, OwnedObject, Verdict
-from previews.domain.lifetime import LifetimePolicy, Until, Wishes
+from previews.domain.lifetime import Approval, LifetimePolicy, Until, Wishes
 from previews.domain.preview import HeadSha, Phase, PreviewKey, PullRequest
 from previews.domain.record import PreviewRecord
 from previews.web.api import BODY_LIMIT_BYTES
@@ -37,7 +37,7 @@ LIVE = PreviewRecord(
     phase=Phase.LIVE,
     reason="Live",
 )
-SIMPLE_VERBS = ("unpin", "sleep", "wake", "redeploy", "remove")
+SIMPLE_VERBS = ("ask", "unpin", "sleep", "wake", "redeploy", "remove")
 EVERY_ROUTE = (
     *(f"/previews/shop/42/{verb}" for verb in ("extend", "pin", *SIMPLE_VERBS)),
     "/previews/remove-all",
@@ -105,6 +105,23 @@ def test_a_preview_is_extended_by_what_was_asked_for(api: API) -> None:
 
     now = api.clock.now()
     assert api.wishes.extension == Until(now + timedelta(hours=36), now, "ada")
+
+
+def test_an_approval_is_of_the_commit_that_was_named(api: API) -> None:
+    pull_request = LIVE.pull_request
+    assert pull_request is not None
+    api.store.save(replace(LIVE, pull_request=replace(pull_request, from_fork=True)))
+    assert api.ask("approve", head_sha=pull_request.head_sha).status_code == 202
+    assert api.wishes.approval == Approval(pull_request.head_sha, api.clock.now(), "ada")
+
+
+def test_a_commit_that_is_not_the_present_one_cannot_be_approved(api: API) -> None:
+    pull_request = LIVE.pull_request
+    assert pull_request is not None
+    api.store.save(replace(LIVE, pull_request=replace(pull_request, from_fork=True)))
+    assert refusal(api.ask("approve", head_sha="f" * 40)) == (409, "PushCameAfter")
+    assert api.ask("approve", head_sha="main").status_code == 422
+    assert api.wishes.approval is None
 
 
 def test_a_pin_is_for_a_time_or_for_as_long_as_may_be(api: API) -> None:
