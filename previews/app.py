@@ -43,7 +43,8 @@ from previews.forge_settings import ForgeSettings
 from previews.reconcile.controller import Controller
 from previews.reconcile.effects import LoggingWitness, Witness
 from previews.reconcile.inbox import Inbox
-from previews.reconcile.loop import Loop, Options, World
+from previews.reconcile.loop import Loop
+from previews.reconcile.world import Options, World
 from previews.settings import Settings
 
 DELIVERY_RETENTION = timedelta(days=30)

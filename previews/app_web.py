@@ -14,8 +14,9 @@ from previews.domain.record import PreviewRecord
 from previews.errors import TransientError
 from previews.reconcile.certificate_watch import CertificateWatch
 from previews.reconcile.inbox import Inbox
-from previews.reconcile.loop import Loop, World
+from previews.reconcile.loop import Loop
 from previews.reconcile.template_refresh import TemplateRefresh
+from previews.reconcile.world import World
 from previews.settings import Settings
 from previews.web import create_web
 from previews.web.actions import Desk

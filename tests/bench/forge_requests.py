@@ -16,7 +16,7 @@ from previews.domain.ports import Store
 from previews.domain.preview import Phase, PreviewKey
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
-from previews.reconcile.loop import World
+from previews.reconcile.world import World
 from tests.bench.figures import Part
 from tests.fakes.forge import FakeForge
 from tests.fakes.surroundings import BEGIN

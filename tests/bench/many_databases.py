@@ -11,7 +11,8 @@ from previews.domain.preview import Phase, PreviewKey
 from previews.domain.resource_ports import DatabaseServer
 from previews.reconcile.controller import Controller
 from previews.reconcile.effects import Effect
-from previews.reconcile.loop import Loop, World
+from previews.reconcile.loop import Loop
+from previews.reconcile.world import World
 from tests.bench.figures import Part
 from tests.fakes.store import InMemoryStore
 from tests.fakes.surroundings import SERVER, Surroundings, project

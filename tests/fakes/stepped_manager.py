@@ -11,8 +11,9 @@ from previews.domain.inventory import Sweep
 from previews.domain.preview import HeadSha, PreviewKey
 from previews.domain.record import Delivery, PreviewRecord
 from previews.reconcile.effects import Effect, Witness
-from previews.reconcile.loop import Loop, Options, World
+from previews.reconcile.loop import Loop
 from previews.reconcile.published import PullRequestKey
+from previews.reconcile.world import Options, World
 
 STEPS_MAX = 20_000
 JITTER_SEED = 1

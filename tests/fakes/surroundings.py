@@ -22,8 +22,8 @@ from previews.domain.policy import Policy
 from previews.domain.ports import Store
 from previews.domain.project import Helm, Project
 from previews.domain.record import CommitStatus, Delivery, Verdict
-from previews.reconcile.loop import Options, World
 from previews.reconcile.warm_pool import Pool
+from previews.reconcile.world import Options, World
 from tests.fakes.argocd import FakeArgoCD
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.databases import FakeDatabaseServer

@@ -18,7 +18,7 @@ from previews.domain.preview import (
     PullRequest,
 )
 from previews.errors import StalledError, TransientError
-from previews.reconcile.loop import World
+from previews.reconcile.world import World
 from tests.fakes.forge import REFUSED
 from tests.fakes.town import REPOSITORY, Town
 from tests.unit.lives import key_of

@@ -18,7 +18,7 @@ from previews.domain.ports import Store
 from previews.domain.preview import Phase, PreviewKey
 from previews.domain.resource_ports import HostRecords
 from previews.errors import ConfigurationError, StalledError
-from previews.reconcile.loop import World
+from previews.reconcile.world import World
 from previews.settings import Settings, load_settings
 from tests.bind import KEY, BindProcess, name_server
 from tests.fakes.town import Town

@@ -23,7 +23,7 @@ from previews.domain.secret_set import (
     parts_of,
 )
 from previews.reconcile.effects import Effect
-from previews.reconcile.loop import World
+from previews.reconcile.world import World
 from tests.fakes.secrets import FakeSecrets
 from tests.fakes.surroundings import OWN_DATABASE
 from tests.fakes.town import CountingWitness, Town, project

@@ -13,7 +13,7 @@ from previews.domain.database import Credential, DatabaseLimits, DatabasePolicy,
 from previews.domain.ports import Store
 from previews.domain.preview import HeadSha, Phase, PreviewKey
 from previews.errors import StalledError
-from previews.reconcile.loop import World
+from previews.reconcile.world import World
 from tests.fakes.surroundings import SERVER
 from tests.fakes.town import Town, project
 
