@@ -157,7 +157,8 @@ class Rig:
         bot = self.gitea.create_user(self._user_name)
         self.gitea.create_organisation(name)
         self.shop = self._repository_at_forge("shop", SAMPLE if self.options.with_pods else None)
-        self.gitea.add_collaborator(self.repository, bot, "write")
+        # Gitea tells nobody else what people may do, and commands are judged by that.
+        self.gitea.add_collaborator(self.repository, bot, "admin")
         charts = GitRemote(self.directory / "charts")
         charts.commit(_files(POD_CHART if self.options.with_pods else PAGE_CHART))
         gitops = self._gitops_at_forge(bot) if self.options.gitops_at_forge else self._gitops()

@@ -112,7 +112,6 @@ def test_a_reset_is_read_by_githubs_own_clock(
     assert wait_of(forge) == pytest.approx(900, abs=5)
 
 
-@pytest.mark.fault(41)
 @pytest.mark.fault(40)
 def test_a_secondary_limit_pauses_everything_for_as_long_as_it_says(
     github: StandInGitHub, forge: GitHubForge, ticks: Ticks
@@ -134,7 +133,6 @@ def test_a_secondary_limit_pauses_everything_for_as_long_as_it_says(
     assert github.statuses(SHOP, head_sha) == [LIVE]
 
 
-@pytest.mark.fault(41)
 @pytest.mark.fault(40)
 def test_without_a_time_it_is_a_minute_and_twice_as_long_each_time(
     github: StandInGitHub, forge: GitHubForge, ticks: Ticks
@@ -151,7 +149,7 @@ def test_without_a_time_it_is_a_minute_and_twice_as_long_each_time(
     assert wait_of(forge) == 60
 
 
-@pytest.mark.fault(41)
+@pytest.mark.fault(40)
 def test_writes_stay_below_what_github_allows_a_minute(
     github: StandInGitHub, forge: GitHubForge, ticks: Ticks
 ) -> None:

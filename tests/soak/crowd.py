@@ -13,6 +13,7 @@ from tests.soak.forge import ForgeRefusedError, PatientForge
 from tests.soak.lives import Act, Step
 from tests.soak.orders import NotTakenError, Ordered, Orders
 
+QUESTION = "/preview help"
 OUTCOME_SECONDS = 120.0
 """Then the next act comes anyway; the slowest outcome under faults took half of it."""
 REMOVED_SECONDS = 300.0
@@ -120,23 +121,7 @@ class Crowd:
 
     def _act(self, life: Life, step: Step) -> None:
         began = time.monotonic()
-        ordered: Ordered | None = None
-        if step.act is Act.REOPEN:
-            with self._lock:
-                self._gone.discard(_number(life))
-        match step.act:
-            case Act.OPEN:
-                life.heads.append(self._forge.first_commit(life.index))
-                life.number = self._forge.open_pull_request(life.index)
-                self._board.follow(life.number)
-            case Act.PUSH:
-                life.heads.append(self._forge.push(life.index, len(life.heads)))
-            case Act.CLOSE | Act.REOPEN:
-                self._forge.set_open(_number(life), is_open=step.act is Act.REOPEN)
-            case Act.RESET | Act.ROTATE if self._databases:
-                ordered = self._databases.orders.place(_number(life), step.act)
-            case Act.STAY:
-                self._stay(life)
+        ordered = self._do(life, step.act)
         if step.act is Act.REOPEN:
             # Or the end that it had before would be taken for the one that is to come.
             self._wait(life, "noticed to be open again", _is_not_removed, OUTCOME_SECONDS)
@@ -146,6 +131,28 @@ class Crowd:
             self._wait_until_removed(life, began)
         else:
             self._wait_until_live(life, step.act, ordered, began)
+
+    def _do(self, life: Life, act: Act) -> Ordered | None:
+        """One act, without its outcome. Comes back with what was ordered, if anything was."""
+        if act is Act.REOPEN:
+            with self._lock:
+                self._gone.discard(_number(life))
+        match act:
+            case Act.OPEN:
+                life.heads.append(self._forge.first_commit(life.index))
+                life.number = self._forge.open_pull_request(life.index)
+                self._board.follow(life.number)
+            case Act.PUSH:
+                life.heads.append(self._forge.push(life.index, len(life.heads)))
+            case Act.CLOSE | Act.REOPEN:
+                self._forge.set_open(_number(life), is_open=act is Act.REOPEN)
+            case Act.SAY:
+                self._forge.say(_number(life), QUESTION)
+            case Act.RESET | Act.ROTATE if self._databases:
+                return self._databases.orders.place(_number(life), act)
+            case Act.STAY:
+                self._stay(life)
+        return None
 
     def _wait_until_live(self, life: Life, act: Act, ordered: Ordered | None, began: float) -> None:
         head_sha = life.heads[-1]

@@ -64,6 +64,10 @@ class PatientForge:
     def set_open(self, number: int, *, is_open: bool) -> None:
         self._ask("PATCH", f"/pulls/{number}", json={"state": "open" if is_open else "closed"})
 
+    def say(self, number: int, body: str) -> None:
+        """Perhaps twice, if an answer was lost."""
+        self._ask("POST", f"/issues/{number}/comments", json={"body": body})
+
     def open_numbers(self) -> list[int]:
         """The first page of what is open is enough for what a run may have left."""
         listed: Any = self._ask("GET", "/pulls?state=open&limit=50")

@@ -8,6 +8,8 @@ IMPATIENT_SECONDS_MAX = 6.0
 IMPATIENT_SHARE = 0.3
 """Of the acts whose outcome nobody waits for: they meet the manager in the middle of the act before."""
 REOPENED_SHARE = 0.15
+SAID_SHARE = 0.2
+"""Of the lives in which somebody asks the manager something in a comment."""
 PUSHES = (0, 1, 2)
 PUSH_WEIGHTS = (60, 25, 15)
 DATABASE_ACTS = (0, 1, 2)
@@ -21,6 +23,7 @@ class Act(StrEnum):
     PUSH = "push"
     CLOSE = "close"
     REOPEN = "reopen"
+    SAY = "say"
     RESET = "reset-database"
     ROTATE = "rotate-password"
     STAY = "stay"
@@ -53,6 +56,8 @@ def script(seed: int, index: int, *, databases: bool = False) -> tuple[Step, ...
     if databases:
         # Last of all: but for this, the same seed brings the same lives as without databases.
         _add_database_acts(steps, random)
+    if Random(f"{seed}/{index}/say").random() < SAID_SHARE:
+        steps.insert(1, Step(Act.SAY, 0.0))
     return (*steps, Step(Act.CLOSE, None))
 
 

@@ -250,6 +250,11 @@ class Soak:
             for number, each in checked.items()
             if each.comments > 1
         ]
+        comments += [
+            f"{each.answered} answers to {each.asked} questions on {number}"
+            for number, each in checked.items()
+            if each.answered > each.asked
+        ]
         return Outcome(
             seed=self._size.seed,
             seconds=seconds,
@@ -271,6 +276,8 @@ class Soak:
             superseded_pending=sum(each.superseded_pending for each in checked.values()),
             faults=faults,
             webhooks_lost=self._relay.lost,
+            asked=sum(each.asked for each in checked.values()),
+            answered=sum(each.answered for each in checked.values()),
             left=[f"{it.kind} {it.name}" for it in leftovers(things)],
             agreed={str(act): times for act, times in self._crowd.agreed.items()}
             if databases

@@ -49,6 +49,13 @@ def test_among_a_thousand_lives_there_is_every_kind() -> None:
         assert patience == {True, False}
 
 
+def test_some_ask_something_as_soon_as_their_pull_request_is_open() -> None:
+    lives = [[step.act for step in script(1, index)] for index in range(LIVES)]
+    asking = [acts for acts in lives if Act.SAY in acts]
+    assert 0 < len(asking) < LIVES
+    assert all(acts[:2] == [Act.OPEN, Act.SAY] and acts.count(Act.SAY) == 1 for acts in asking)
+
+
 @pytest.mark.parametrize("faults", [WITHOUT_DATABASES, tuple(Fault)])
 def test_every_kind_of_fault_comes_before_any_comes_again(faults: tuple[Fault, ...]) -> None:
     planned = list(islice(schedule(1, faults), 10 * len(faults)))
@@ -88,7 +95,8 @@ def test_among_a_thousand_lives_every_act_on_a_database_meets_every_other() -> N
         for one, other in pairwise(life)
         if OF_A_DATABASE & {one.act, other.act}
     }
-    before, after = {Act.OPEN, Act.PUSH, Act.REOPEN}, {Act.PUSH, Act.CLOSE}
+    before = {Act.OPEN, Act.SAY, Act.PUSH, Act.REOPEN}
+    after = {Act.PUSH, Act.CLOSE}
     assert met == {
         *product(before, OF_A_DATABASE),
         *product(OF_A_DATABASE, after),

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.figures import percentile
-from tests.soak.crowd import Life
+from tests.soak.crowd import QUESTION, Life
 from tests.world.gitea import Gitea, OpenedPullRequest
 
 FILE = Path(__file__).parents[2] / "build" / "soak.json"
 WITHOUT_FAULTS = "without_faults"
 WITH_DATABASES = "databases"
 MARKER = "<!-- previews:"
+REPLY = ":reply:"
+"""In the marker of an answer."""
 STATUS_PREFIX = "preview/"
 PATIENCE_SECONDS = 60.0
 
@@ -28,7 +30,11 @@ class Checked:
     problem: str
     """Empty when its last status is a success that says that the preview was removed."""
     comments: int
-    """The manager's."""
+    """The manager's own, which it keeps up to date."""
+    asked: int
+    """Questions to the manager."""
+    answered: int
+    """Its replies."""
     superseded_pending: int
     """Commits before the last whose status never came to an end."""
 
@@ -49,13 +55,16 @@ def check_all(gitea: Gitea, repository: str, lives: Iterable[Life]) -> dict[int,
 
 def _check(gitea: Gitea, repository: str, life: Life, number: int) -> Checked:
     opened = OpenedPullRequest(repository, number, "", "")
-    comments = [it for it in gitea.comments(opened) if MARKER in it["body"]]
+    found = gitea.comments(opened)
+    replies = [it for it in found if REPLY in it["body"]]
+    comments = [it for it in found if MARKER in it["body"] and it not in replies]
     *before, last = [_status(gitea, repository, head_sha) for head_sha in life.heads]
     superseded = sum(1 for status in before if status and status["status"] == "pending")
     said = any(before) or last or comments
     # Who closes before anything is there is told nothing.
     problem = _problem(number, last, comments) if said or life.live_seconds else ""
-    return Checked(problem, len(comments), superseded)
+    asked = sum(it["body"].strip() == QUESTION for it in found)
+    return Checked(problem, len(comments), asked, len(replies), superseded)
 
 
 def _status(gitea: Gitea, repository: str, head_sha: str) -> Object | None:
@@ -92,6 +101,9 @@ class Outcome:
     superseded_pending: int
     faults: Mapping[str, int]
     webhooks_lost: int
+    asked: int
+    answered: int
+    """Of what was asked in comments: who closes before a resync may not be heard in time."""
     left: Sequence[str]
     agreed: Mapping[str, int] | None
     """Live previews whose role and secret were found to be of one password, by what was done before; None without
@@ -125,6 +137,8 @@ class Outcome:
             "slow_outcomes": sum(len(it.slow) for it in self.lives),
             "faults": dict(self.faults),
             "webhooks_lost": self.webhooks_lost,
+            "commands_asked": self.asked,
+            "commands_answered": self.answered,
             "seconds": round(self.seconds, 1),
             "lives_per_minute": round(len(self.lives) * 60 / self.seconds, 1),
             **_spread("close_to_receipt", receipts),

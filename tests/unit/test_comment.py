@@ -301,6 +301,7 @@ def many(count: int, message: str) -> list[Subject]:
 
 @pytest.mark.parametrize("count", [1, 40, 120, 1000])
 @pytest.mark.parametrize("message", ["short", "@" * 10_000])
+@pytest.mark.fault(41)
 def test_it_is_never_longer_than_a_forge_takes(count: int, message: str) -> None:
     text = shown(*many(count, message))
     assert len(text) <= COMMENT_LENGTH_MAX

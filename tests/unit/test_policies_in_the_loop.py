@@ -56,6 +56,7 @@ def test_without_webhooks_a_resync_finds_a_label_that_was_taken_off() -> None:
     expect_gone(town, number, "LabelMissing")
 
 
+@pytest.mark.fault(51)
 def test_a_draft_gets_its_preview_when_it_is_ready_for_review() -> None:
     town = town_of()
     number = town.forge.open_pull_request(REPOSITORY, is_draft=True)
@@ -73,6 +74,7 @@ def test_a_draft_gets_its_preview_when_it_is_ready_for_review() -> None:
     expect_gone(town, number, "Draft")
 
 
+@pytest.mark.fault(51)
 def test_a_pull_request_that_goes_elsewhere_loses_its_preview_and_gets_it_back() -> None:
     town = town_of(Policy(target_branches=("main",)))
     number = town.open()
@@ -166,6 +168,7 @@ def approve(town: Town, number: int) -> None:
     town.settle(HOUR)
 
 
+@pytest.mark.fault(51)
 def test_a_fork_runs_one_approved_commit_and_never_the_next() -> None:
     """Approve, then push: what nobody has read is deployed at no time, also not for a moment."""
     town = town_of(Policy(forks=Forks.APPROVE))
@@ -188,6 +191,7 @@ def test_a_fork_runs_one_approved_commit_and_never_the_next() -> None:
     assert unread in "\n".join(town.gitops.files.values())
 
 
+@pytest.mark.fault(51)
 def test_an_approval_that_the_push_overtook_is_of_the_commit_that_was_read() -> None:
     town = town_of(Policy(forks=Forks.APPROVE))
     number = fork(town)
@@ -199,6 +203,7 @@ def test_an_approval_that_the_push_overtook_is_of_the_commit_that_was_read() -> 
     expect_gone(town, number, "ForkNotApproved")
 
 
+@pytest.mark.fault(51)
 def test_a_label_and_a_command_bring_nothing_to_a_fork() -> None:
     """Labels may be set by whoever opened it, or by a workflow for them."""
     policy = Policy(trigger=Trigger.LABEL, labels_any=("preview",), forks=Forks.APPROVE)

@@ -209,6 +209,7 @@ def test_somebody_runs_a_check_again_and_it_is_said_again() -> None:
 # One that is refused.
 
 
+@pytest.mark.fault(41)
 def test_a_status_that_is_refused_holds_up_no_comment() -> None:
     """As the thousandth of a context is."""
     town = Town()
@@ -254,6 +255,7 @@ def test_a_comment_whose_answer_was_lost_is_found_by_its_marker() -> None:
 
 
 @pytest.mark.parametrize("deed", ["edited", "deleted"])
+@pytest.mark.fault(43)
 def test_a_comment_that_somebody_changed_is_put_right_once(deed: str) -> None:
     town = Town()
     number = town.open()
@@ -273,6 +275,7 @@ def test_a_comment_that_somebody_changed_is_put_right_once(deed: str) -> None:
     assert len(town.forge.comments(REPOSITORY, number)) == 1
 
 
+@pytest.mark.fault(43)
 def test_a_comment_that_somebody_deleted_comes_back_with_the_next_news_at_the_latest() -> None:
     town = Town()
     number = town.open()
@@ -284,6 +287,7 @@ def test_a_comment_that_somebody_deleted_comes_back_with_the_next_news_at_the_la
     assert "**Live**" in our_comment(town, number)
 
 
+@pytest.mark.fault(43)
 def test_what_somebody_else_writes_with_our_marker_is_left_alone() -> None:
     town = Town()
     number = town.open()
