@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from previews.domain.comment import comment, marker_of, shown_in_comment
 from previews.domain.forge_ports import Forge
@@ -28,7 +29,7 @@ class StickyComment:
         if not rows:
             return
         body = comment(self._marker, rows)
-        wanted = hashlib.sha256(body.encode()).hexdigest()
+        wanted = self._digest(rows)
         known, _, known_id = published.recall(TARGET).partition(" ")
         if known == wanted and known_id and Doubt.COMMENT not in published.doubts:
             return
@@ -45,3 +46,8 @@ class StickyComment:
             ),
         )
         published.note(TARGET, f"{wanted} {comment_id}")
+
+    def _digest(self, rows: Sequence[Subject]) -> str:
+        """Of all that is said but for when it changed: what came and went before anybody was told is no change."""
+        timeless = [replace(each, record=replace(each.record, shown_at=None)) for each in rows]
+        return hashlib.sha256(comment(self._marker, timeless).encode()).hexdigest()

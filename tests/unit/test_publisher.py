@@ -376,3 +376,16 @@ def test_the_time_of_the_last_change_is_that_of_what_is_shown() -> None:
     town.push(number)
     town.settle()
     assert town.record(number).shown_at != shown_at
+
+
+def test_what_came_and_went_before_anybody_was_told_is_no_change() -> None:
+    """As after a start, which sees what was live as under way until its page has answered again."""
+    town = Town()
+    number = town.open()
+    town.settle()
+    wrote, record = list(town.forge.writes), town.record(number)
+    town.settle(3600)
+    town.store.save(replace(record, shown_at=town.clock.now()))
+    town.start()
+    town.settle()
+    assert town.forge.writes == wrote
