@@ -1,13 +1,21 @@
 """Comments, and what people may do, as GitHub and Gitea give them. Every text in them is a stranger's."""
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from previews.adapters.forges.answers import (
     GHOST,
+    AbsentError,
+    Headers,
     Json,
     Request,
+    find_own_comment,
     malformed,
+    read_own_id,
     read_time,
+    reads_the_same,
+    repository_path,
     text,
     whole_number,
 )
@@ -27,6 +35,50 @@ _PERMISSIONS = {
     "admin": Permission.ADMIN,
     "owner": Permission.ADMIN,
 }
+
+
+class Ask(Protocol):
+    """One request of a forge's connection."""
+
+    def __call__(
+        self, verb: str, url: str, /, *, wants: type, body: Json = None
+    ) -> tuple[Headers, Json]: ...
+
+
+def keep_comment(
+    repository: str,
+    number: int,
+    *,
+    marker: str,
+    body: str,
+    known_id: int | None,
+    ask: Ask,
+    list_all: Callable[[str], Iterable[Json]],
+    own_id: Callable[[], int],
+) -> int:
+    """What `forge_ports.Forge.ensure_comment` promises."""
+
+    def edit(comment_id: int) -> int:
+        ask(
+            "PATCH",
+            repository_path(repository, "issues", "comments", comment_id),
+            wants=dict,
+            body={"body": body},
+        )
+        return comment_id
+
+    if known_id is not None:
+        try:
+            return edit(known_id)
+        except AbsentError:
+            # Somebody removed it: it is looked for, and written anew if there is no other.
+            pass
+    path = repository_path(repository, "issues", number, "comments")
+    ours = find_own_comment(Request("GET", path), list_all(path), own_id=own_id(), marker=marker)
+    if ours is None:
+        _, made = ask("POST", path, wants=dict, body={"body": body})
+        return read_own_id(Request("POST", path), made)
+    return ours.id if reads_the_same(ours.body, body) else edit(ours.id)
 
 
 def read_comment(asked: Request, document: Json, *, own_id: int) -> PostedComment:

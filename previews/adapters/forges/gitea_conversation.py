@@ -8,16 +8,14 @@ from previews.adapters.forges.answers import (
     AbsentError,
     Json,
     Request,
-    find_own_comment,
     malformed,
-    read_own_id,
-    reads_the_same,
     repository_path,
     whole_number,
 )
 from previews.adapters.forges.conversation import (
     asked_since,
     in_order,
+    keep_comment,
     read_comment,
     read_permission,
 )
@@ -107,30 +105,16 @@ class GiteaConversation:
     def ensure_comment(
         self, repository: str, number: int, *, marker: str, body: str, known_id: int | None
     ) -> int:
-        if known_id is not None:
-            try:
-                return self._edit(repository, known_id, body)
-            except AbsentError:
-                # Somebody removed it: it is looked for, and written anew if there is no other.
-                pass
-        path = repository_path(repository, "issues", number, "comments")
-        ours = find_own_comment(
-            Request("GET", path),
-            self._connection.list_all(path),
-            own_id=self._connection.own_id(),
+        return keep_comment(
+            repository,
+            number,
             marker=marker,
+            body=body,
+            known_id=known_id,
+            ask=self._connection.ask,
+            list_all=self._connection.list_all,
+            own_id=self._connection.own_id,
         )
-        if ours is None:
-            _, made = self._connection.ask("POST", path, wants=dict, body={"body": body})
-            return read_own_id(Request("POST", path), made)
-        if not reads_the_same(ours.body, body):
-            self._edit(repository, ours.id, body)
-        return ours.id
-
-    def _edit(self, repository: str, comment_id: int, body: str) -> int:
-        path = repository_path(repository, "issues", "comments", comment_id)
-        self._connection.ask("PATCH", path, wants=dict, body={"body": body})
-        return comment_id
 
 
 def _read_writing_team(asked: Request, document: Json) -> int | None:
