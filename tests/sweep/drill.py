@@ -265,7 +265,11 @@ class Drill:
     def _collect(self, plan: RealPlan | None) -> None:
         """A namespace of a preview that is over, left behind by nobody knows whom."""
         pull_request, name = self._now(), self._now().names.namespace
-        labels = ownership(self._world.options.name, pull_request.key)
+        # The fence without which the cluster takes no namespace with these labels.
+        labels = {
+            **ownership(self._world.options.name, pull_request.key),
+            "pod-security.kubernetes.io/enforce": "restricted",
+        }
         body = {"metadata": {"name": name, "labels": labels}}
         self._world.kubernetes.create("/api/v1/namespaces", body)
         self._be_quiet()
