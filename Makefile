@@ -21,7 +21,7 @@ tour: $(VENV)/ready ## The same without root or cluster: the commits and manifes
 .PHONY: test
 test: $(VENV)/ready ## Run every test that this machine can run
 	@$(BIN)/python -m tests.prepare
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto $(ARGS)
 
 ##@ Development
 
@@ -49,6 +49,10 @@ sweep: $(VENV)/ready ## Kill the manager at each of its effects (ARGS=--real: on
 soak: $(VENV)/ready ## 1,000 lives of pull requests with faults on the cluster, write build/soak.json (ARGS="--lives 50")
 	@$(BIN)/python -m tests.soak $(ARGS)
 
+.PHONY: isolation
+isolation: $(VENV)/ready ## Try on the isolated cluster what previews reach, and who reaches them
+	@$(BIN)/pytest tests/isolation $(ARGS)
+
 .PHONY: lock
 lock: $(VENV)/ready ## Pin every dependency anew, by hash
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --group dev --python-version 3.11 pyproject.toml -o requirements.lock
@@ -56,8 +60,8 @@ lock: $(VENV)/ready ## Pin every dependency anew, by hash
 ##@ Local cluster
 
 .PHONY: cluster-up
-cluster-up: $(VENV)/ready ## Start Kubernetes, Argo CD, Traefik, a registry and Gitea on this machine
-	@$(BIN)/python -m tests.cluster up
+cluster-up: $(VENV)/ready ## Start Kubernetes, Argo CD, Traefik, a registry and Gitea on this machine (ARGS=--isolated: with Calico)
+	@$(BIN)/python -m tests.cluster up $(ARGS)
 
 .PHONY: cluster-down
 cluster-down: $(VENV)/ready ## Stop it and leave nothing behind

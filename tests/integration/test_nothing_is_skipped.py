@@ -26,13 +26,13 @@ pytest.skip("not on this machine", allow_module_level=True)
 """
 
 
-def run(folder: Path, *files: str, ci: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *files: str, ci: str, processes: int = 0) -> subprocess.CompletedProcess[str]:
     """Pytest over these files, under the rules of tests/conftest.py."""
     for index, text in enumerate(files):
         (folder / f"test_file_{index}.py").write_text(text)
     options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "--rootdir", str(folder)]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "-c", os.devnull, str(folder)],
+        [sys.executable, "-m", "pytest", *options, f"-n{processes}", "-c", os.devnull, str(folder)],
         cwd=CHECKOUT,
         env=os.environ | {"CI": ci},
         capture_output=True,
@@ -51,6 +51,13 @@ def test_with_ci_a_skipped_test_fails_the_run_and_is_named_with_its_reason(tmp_p
 def test_with_ci_a_skipped_file_fails_the_run(tmp_path: Path) -> None:
     ended = run(tmp_path, ONE_FAILS_AS_EXPECTED, A_FILE_IS_SKIPPED, ci="true")
     assert ended.returncode == 1
+    assert "test_file_1.py: not on this machine" in ended.stdout
+
+
+def test_with_ci_what_another_process_skipped_fails_the_run_as_well(tmp_path: Path) -> None:
+    ended = run(tmp_path, ONE_IS_SKIPPED, A_FILE_IS_SKIPPED, ci="true", processes=2)
+    assert ended.returncode == 1
+    assert "test_file_0.py::test_needs_a_cluster: there is no cluster" in ended.stdout
     assert "test_file_1.py: not on this machine" in ended.stdout
 
 

@@ -1,4 +1,4 @@
-"""One at a time: the end-to-end tests stop components of the cluster that a measurement runs on."""
+"""Who may use the cluster: one run of tests or measurements at a time, and alone a test that stops parts of it."""
 
 import fcntl
 import sys
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOCK = "in-use.lock"
+DOOR = "door.lock"
+ROOM = "room.lock"
 
 
 @contextmanager
@@ -24,4 +26,17 @@ def alone_on(cluster_directory: Path, who: str) -> Iterator[None]:
         file.truncate()
         file.write(who)
         file.flush()
+        yield
+
+
+@contextmanager
+def taking_turns(cluster_directory: Path, *, stops_parts: bool) -> Iterator[None]:
+    """Wait while another process of the same run stops parts, or, to stop some, until nobody else is at work.
+
+    Whoever waits for the room stands in the door, so that nobody who comes later gets in before.
+    """
+    with (cluster_directory / DOOR).open("a") as door, (cluster_directory / ROOM).open("a") as room:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if stops_parts else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
         yield
