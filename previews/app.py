@@ -32,18 +32,21 @@ from previews.adapters.store import SingleManagerLock, SQLStore
 from previews.app_certificate import build_certificate_watch
 from previews.app_databases import build_deliveries, build_refresh, build_servers, pools
 from previews.app_dns import build_host_records
+from previews.app_news import take_up
 from previews.app_web import build_web
 from previews.domain.forge_ports import Forge
-from previews.domain.inventory import Limits
 from previews.domain.observation import Deadlines
+from previews.domain.orphans import (
+    Limits,
+)
 from previews.domain.ports import Clock, Cluster, Store
 from previews.domain.preview import PreviewKey
 from previews.errors import ConfigurationError, StalledError
 from previews.forge_settings import ForgeSettings
+from previews.reconcile.assembly import join_loop
 from previews.reconcile.controller import Controller
 from previews.reconcile.effects import LoggingWitness, Witness
 from previews.reconcile.inbox import Inbox
-from previews.reconcile.loop import Loop
 from previews.reconcile.world import Options, World
 from previews.settings import Settings
 
@@ -76,7 +79,7 @@ def serve(settings: Settings, witness: Witness | None = None) -> None:
         lock.acquire(threading.Event(), on_wait=_say_that_another_holds_it)
         store = build_store(settings, clock)
         world = build_world(settings, clock, build_cluster(settings), store)
-        loop = Loop(world, build_options(settings), witness or LoggingWitness())
+        loop = join_loop(world, build_options(settings), witness or LoggingWitness())
         templates = build_refresh(settings, world.databases, clock)
         certificates = build_certificate_watch(settings, clock)
         controller = Controller(
@@ -89,6 +92,7 @@ def serve(settings: Settings, witness: Witness | None = None) -> None:
         web = build_web(settings, loop, world, inbox, templates, certificates=certificates)
         inbox.start()
         controller.start()
+        take_up(loop, settings.instance, world.store)
         _log.info("started", instance=settings.instance, port=settings.server.port)
         try:
             _serve_web(settings, web)

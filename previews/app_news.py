@@ -1,24 +1,37 @@
-"""What is done with what the door hears and does not store: CI, comments, and the button beside a check."""
+"""What is done with what the door hears beside pull requests: CI, comments, pushes, and the button beside a check."""
 
-from previews.domain.ports import Clock
+from previews.domain.ports import Store
 from previews.domain.preview import PreviewKey
+from previews.domain.record import Delivery
 from previews.reconcile.conversation import Rerun
 from previews.reconcile.loop import Loop
-from previews.reconcile.published import Doubt
+from previews.reconcile.published import Doubt, PullRequestKey
 from previews.web.builds import BuildNews
-from previews.web.talk import CommentNews, RerunNews
+from previews.web.pushes import PushNews
+from previews.web.talk import CommentNews, RerunNews, recall_rerun
 from previews.web.webhooks import News
 
 
-def hear(loop: Loop, clock: Clock, instance: str, news: News) -> None:
-    """Have whatever it is about looked at. What gets lost on the way is found by a resync, but for a button."""
+def hear(loop: Loop, instance: str, news: News, delivery: Delivery) -> None:
+    """Have whatever it is about looked at. What gets lost on the way is found by a resync; a button is kept."""
     match news:
         case BuildNews():
             _hear_of_builds(loop, news)
         case CommentNews():
             _hear_of_comments(loop, news)
+        case PushNews():
+            for name in _names(loop, news.repository):
+                loop.policies.pushed((name, news.branch))
         case RerunNews():
-            _hear_of_buttons(loop, clock, instance, news)
+            _hear_of_buttons(loop, instance, news, delivery)
+
+
+def take_up(loop: Loop, instance: str, store: Store) -> None:
+    """Hear once more of the buttons that a former process heard of and did not see to."""
+    for delivery in store.unfinished_deliveries():
+        news = recall_rerun(delivery.event, delivery.body)
+        if news is not None:
+            hear(loop, instance, news, delivery)
 
 
 def _hear_of_builds(loop: Loop, news: BuildNews) -> None:
@@ -37,7 +50,7 @@ def _hear_of_comments(loop: Loop, news: CommentNews) -> None:
             loop.conversation.hear((name, news.number))
 
 
-def _hear_of_buttons(loop: Loop, clock: Clock, instance: str, news: RerunNews) -> None:
+def _hear_of_buttons(loop: Loop, instance: str, news: RerunNews, delivery: Delivery) -> None:
     """A check of ours names its preview; all checks of a commit are those of its pull requests."""
     known = {each.name for each in loop.repositories.projects_at(news.repository)}
     previews = [PreviewKey(project, number) for number in news.numbers for project in sorted(known)]
@@ -47,12 +60,15 @@ def _hear_of_buttons(loop: Loop, clock: Clock, instance: str, news: RerunNews) -
         except ValueError:
             return
         previews = [named] if named.project in known else []
+    wanted: dict[PullRequestKey, Rerun] = {}
     for name in _names(loop, news.repository):
-        for key in previews:
-            rerun = Rerun((key.project,), news.sender, clock.now())
-            loop.conversation.rerun((name, key.number), rerun)
-            # The forge shows it as queued from now on, whether or not whoever pressed it may.
-            loop.look_at_again((name, key.number), Doubt.CHECK)
+        for number in {key.number for key in previews}:
+            projects = tuple(key.project for key in previews if key.number == number)
+            wanted[name, number] = Rerun(projects, news.sender, delivery.guid)
+    loop.conversation.rerun(wanted)
+    for place in wanted:
+        # The forge shows it as queued from now on, whether or not whoever pressed it may.
+        loop.look_at_again(place, Doubt.CHECK)
 
 
 def _names(loop: Loop, repository: str) -> set[str]:

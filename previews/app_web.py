@@ -64,7 +64,7 @@ def build_web(
         submit=inbox.submit,
         clock=world.clock,
         answered=metrics.answered,
-        hear=partial(hear, loop, world.clock, settings.instance),
+        hear=partial(hear, loop, settings.instance),
     )
     token = (lambda: _secret(token_file).decode()) if token_file else None
     images_file = settings.server.images_token_file
@@ -117,9 +117,10 @@ def _build_metrics(
             records=world.store.each_record,
             queues=lambda: {
                 "deliveries": len(inbox),
-                "previews": loop.keys.due(),
-                "pull_requests": loop.pull_requests.due(),
-                "conversations": loop.conversations.due(),
+                "previews": loop.queues.previews.due(),
+                "pull_requests": loop.queues.pull_requests.due(),
+                "conversations": loop.queues.conversations.due(),
+                "rules": loop.queues.rules.due(),
             },
             brake=loop.brake_state,
             sweep=lambda: loop.collector.last,

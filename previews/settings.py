@@ -32,6 +32,7 @@ from previews.domain.caps import Caps
 from previews.domain.hosts import HostRule
 from previews.domain.project import DATABASE_PARAMETERS, Helm, Project
 from previews.domain.secret_set import SecretSet
+from previews.egress_settings import EgressSettings
 from previews.errors import ConfigurationError
 from previews.feedback_settings import FeedbackSettings
 from previews.forge_settings import ForgeSettings
@@ -177,6 +178,8 @@ class ProjectSettings(Section):
     """Whether each host ends in eight characters that nobody can guess."""
     services: Annotated[list[str], Field(max_length=20)] = []
     """Parts of the application that get a host each, `pr-7-api` beside `pr-7`."""
+    egress: list[EgressSettings] = []
+    """What its previews reach beside the Internet: private networks are closed to them."""
     probe: ProbeSettings = ProbeSettings()
     """What must answer before the preview is live, and while it is."""
     policy: PolicySettings = PolicySettings()
@@ -303,6 +306,7 @@ class Settings(Section):
                 image_platform=(project.image.platform or "") if project.image else "",
                 host_pattern=project.hostname,
                 services=tuple(project.services),
+                egress=tuple(each.opening() for each in project.egress),
                 host_key=self.domain.hostname_key() if project.hostname_suffix else b"",
                 helm=Helm(**project.deploy.helm.model_dump()),
                 url_pattern=f"{self.domain.scheme}://{{host}}{port}/",

@@ -123,7 +123,7 @@ def render(helm: str, chart: Path, values: Mapping[str, object], *options: str) 
         helm, "template", "shop-pr-42", str(chart), "--namespace", "there", *options, values=values
     )
     assert ended.returncode == 0, ended.stderr
-    return [document for document in yaml.safe_load_all(ended.stdout) if document]
+    return [each for each in yaml.load_all(ended.stdout, Loader=yaml.CSafeLoader) if each]
 
 
 def by_kind(objects: list[Object]) -> dict[str, Object]:
@@ -175,4 +175,4 @@ def rendered_manifests() -> list[Object]:
     made = renderer()
     preview = made.render_preview(pull_request, PreviewKey("dry-run", 42))
     texts = [*preview.files.values(), *made.render_shard("dry-run-2").values()]
-    return [document for text in texts for document in yaml.safe_load_all(text)]
+    return [each for text in texts for each in yaml.load_all(text, Loader=yaml.CSafeLoader)]

@@ -13,6 +13,7 @@ from previews.adapters.http_look import clock_ahead_seconds
 from previews.adapters.kubernetes_answers import MESSAGE_LENGTH_MAX, Raw, parsed, refusal
 from previews.adapters.kubernetes_api import ClusterTimes, KubernetesAPI, Resource
 from previews.adapters.one_line import one_line
+from previews.adapters.raw_object import moment
 from previews.domain import labels
 from previews.errors import TransientError
 
@@ -142,7 +143,7 @@ class AccessReview(KubernetesAPI):
             sync=_text(_mapping(status, "sync"), "status"),
             health=_text(_mapping(status, "health"), "status"),
             trouble=one_line("; ".join(_troubles(status)), MESSAGE_LENGTH_MAX),
-            compared_at=_moment(_text(status, "reconciledAt")),
+            compared_at=moment(status, "reconciledAt"),
         )
 
     def app_project_exists(self, namespace: str, name: str) -> bool:
@@ -190,11 +191,3 @@ def _mapping(raw: Raw, name: str) -> Raw:
 
 def _text(raw: Raw, name: str) -> str:
     return one_line(str(raw.get(name) or ""), MESSAGE_LENGTH_MAX)
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None

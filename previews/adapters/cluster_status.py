@@ -8,11 +8,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from sys import intern
 
 from previews.adapters.one_line import one_line
-from previews.adapters.raw_object import Raw, mapping, mappings, text, texts
+from previews.adapters.raw_object import Raw, mapping, mappings, moment, text, texts
 from previews.domain import labels
 from previews.domain.hosts import NUMBER_DIGITS_MAX
 from previews.domain.inventory import Kind, OwnedObject, shard_of_keep
@@ -87,17 +86,9 @@ def owned_object_of(raw: Raw, kind: Kind, instance: str) -> OwnedObject | None:
         uid=text(metadata, "uid"),
         owner=_owner(metadata, instance),
         shard=shard,
-        created_at=_moment(text(metadata, "creationTimestamp")),
+        created_at=moment(metadata, "creationTimestamp"),
         deleting="deletionTimestamp" in metadata,
     )
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 def _cleaned(text: str) -> str:

@@ -5,18 +5,24 @@ out is read back and held against what was meant before anybody gets to see it.
 """
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from jinja2 import TemplateError
 
+from previews.adapters.manifest_facts import (
+    Deployed,
+    GitOps,
+    Shard,
+    annotations_of,
+    chart_of,
+    preview_of,
+)
 from previews.adapters.manifest_templates import load_templates
-from previews.adapters.manifest_yaml import Expected, annotations_in, check, storable
+from previews.adapters.manifest_yaml import Expected, annotations_in, check
 from previews.adapters.one_line import one_line
 from previews.domain import labels
-from previews.domain.naming import fill, root_file, root_name, top_root_name
+from previews.domain.naming import root_file, root_name, top_root_name
 from previews.domain.observation import (
     APPLICATION_FILE,
     DATABASE_FILE,
@@ -34,7 +40,6 @@ from previews.domain.preview import (
     Stage,
 )
 from previews.domain.project import Project
-from previews.domain.secret_set import parameters_of
 from previews.errors import StalledError
 
 APPLICATION_TEMPLATE = "application.yaml.j2"
@@ -43,76 +48,12 @@ SHARD_ROOT_TEMPLATE = "shard-root.yaml.j2"
 KEEP_TEMPLATE = "keep.yaml.j2"
 TEMPLATES = (APPLICATION_TEMPLATE, NAMESPACE_TEMPLATE, SHARD_ROOT_TEMPLATE, KEEP_TEMPLATE)
 
-REDEPLOY_PARAMETER = "global.previews.redeployedAt"
 IN_CLUSTER = "https://kubernetes.default.svc"
 ARGO = "argoproj.io/v1alpha1"
 DIGEST_LENGTH = 32
 PROBLEM_LENGTH_MAX = 300
-ANNOTATION_LENGTH_MAX = 1000
-"""Kubernetes takes 256 KiB of annotations in all, and refuses the whole object beyond that."""
 INGRESS_NAMESPACES = ("ingress-nginx", "traefik", "kube-system")
 """Where the usual ingress controllers run."""
-
-_EXACT_REVISION = re.compile(r"HEAD|refs/.+|[0-9a-f]{40}")
-
-
-@dataclass(frozen=True, slots=True)
-class _GitOps:
-    """`gitops` in every template: the repository that is being written."""
-
-    url: str
-    revision: str
-    path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shard:
-    """`shard` in the templates of a shard."""
-
-    root: str
-    """The name of its root Application."""
-    path: str
-    app_project: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Preview:
-    """`preview` in the templates of a preview."""
-
-    project: str
-    number: int
-    application: str
-    namespace: str
-    app_project: str
-    host: str
-    hosts: Sequence[str]
-    url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Chart:
-    """`chart` in the templates of a preview: what it deploys."""
-
-    repository_url: str
-    path: str
-    revision: str
-    values: Mapping[str, object] = field(default_factory=dict)
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    """Texts, whatever they look like."""
-    typed_parameters: Mapping[str, str] = field(default_factory=dict)
-    """Numbers and booleans, as Helm's `--set` reads them."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Deployed:
-    """What is deployed of a pull request."""
-
-    pull_request: PullRequest
-    mode: Mode
-    redeployed_at: str
-    grant: Grant | None
-    image: Image | None
-    parcels: Sequence[Parcel]
 
 
 class ManifestRenderer:
@@ -134,7 +75,7 @@ class ManifestRenderer:
         self._environment = load_templates(templates, overrides, TEMPLATES)
         self._instance = instance
         self._projects = projects
-        self._gitops = _GitOps(gitops_url, f"refs/heads/{gitops_branch}", gitops_path)
+        self._gitops = GitOps(gitops_url, f"refs/heads/{gitops_branch}", gitops_path)
         self._argocd_namespace = argocd_namespace
         self._ingress_namespaces = list(ingress_namespaces)
 
@@ -153,8 +94,8 @@ class ManifestRenderer:
         project = self._projects.get(key.project)
         if project is None:
             raise StalledError("ProjectNotConfigured", f"no project {key.project!r} is configured")
-        said = _annotations(annotations or {})
-        what = _Deployed(pull_request, mode, redeployed_at, grant, image, parcels)
+        said = annotations_of(annotations or {})
+        what = Deployed(pull_request, mode, redeployed_at, grant, image, parcels)
         undigested = self._render_application(project, key, what, digest="")
         bare = self._render_namespace(project, key, {})
         digest = _digest({NAMESPACE_FILE: bare, APPLICATION_FILE: undigested})
@@ -187,7 +128,7 @@ class ManifestRenderer:
         project, _, index = shard.rpartition("-")
         folder = f"{project}/{index}"
         own = {labels.INSTANCE: self._instance}
-        facts = _Shard(
+        facts = Shard(
             root=root_name(self._instance, shard),
             path=f"{self._gitops.path}/{folder}",
             app_project=top_root_name(self._instance),
@@ -219,7 +160,7 @@ class ManifestRenderer:
         }
 
     def _render_application(
-        self, project: Project, key: PreviewKey, what: _Deployed, *, digest: str
+        self, project: Project, key: PreviewKey, what: Deployed, *, digest: str
     ) -> str:
         names, pull_request = project.names(key.number), what.pull_request
         said = {
@@ -228,7 +169,7 @@ class ManifestRenderer:
             labels.PULL_REQUEST: pull_request.url,
             labels.BRANCH: pull_request.head_branch,
         }
-        annotations = _annotations(said)
+        annotations = annotations_of(said)
         expected = Expected(
             ARGO,
             "Application",
@@ -245,15 +186,8 @@ class ManifestRenderer:
             },
         )
         context = {
-            "preview": _preview(project, key),
-            "chart": _Chart(
-                repository_url=project.helm.repository_url,
-                path=project.helm.path,
-                revision=_full_revision(project.helm.revision),
-                values=project.helm.values,
-                parameters=_parameters(project, key, what),
-                typed_parameters=_typed_parameters(project, what.mode),
-            ),
+            "preview": preview_of(project, key),
+            "chart": chart_of(project, key, what),
             "annotations": annotations,
             "pull_request": pull_request,
         }
@@ -290,10 +224,11 @@ class ManifestRenderer:
             ),
         ]
         context = {
-            "preview": _preview(project, key),
+            "preview": preview_of(project, key),
             "annotations": annotations,
             "repository_url": project.helm.repository_url,
             "ingress_namespaces": self._ingress_namespaces,
+            "egress": project.egress,
         }
         return self._render(NAMESPACE_TEMPLATE, expected, context)
 
@@ -318,72 +253,6 @@ class ManifestRenderer:
             problem = one_line(str(error), PROBLEM_LENGTH_MAX)
             raise StalledError("InvalidManifests", f"template {template}: {problem}") from error
         return text
-
-
-def _preview(project: Project, key: PreviewKey) -> _Preview:
-    names = project.names(key.number)
-    return _Preview(
-        project=key.project,
-        number=key.number,
-        application=names.application,
-        namespace=names.namespace,
-        app_project=names.app_project,
-        host=names.host,
-        hosts=names.hosts,
-        url=project.url(key.number),
-    )
-
-
-def _full_revision(revision: str) -> str:
-    """Argo CD finds a full name without searching all branches and tags of the repository."""
-    return revision if _EXACT_REVISION.fullmatch(revision) else f"refs/heads/{revision}"
-
-
-def _annotations(said: Mapping[str, str]) -> dict[str, str]:
-    return {name: storable(text)[:ANNOTATION_LENGTH_MAX] for name, text in said.items()}
-
-
-def _parameters(project: Project, key: PreviewKey, what: _Deployed) -> dict[str, str]:
-    """What differs from one preview and push to the next; a project's own come last and win."""
-    host, head_sha = project.names(key.number).host, what.pull_request.head_sha
-    parameters = {}
-    if what.redeployed_at:
-        # Every chart takes what is global, and another value of it is another spec, which Argo CD syncs anew.
-        parameters[REDEPLOY_PARAMETER] = what.redeployed_at
-    if project.image_repository is not None:
-        parameters["image.repository"] = project.image_repository
-        parameters["image.tag"] = project.tag(key.number, head_sha)
-        if what.image is not None:
-            parameters["image.tag"] = what.image.tag
-            if what.image.digest:
-                parameters["image.digest"] = what.image.digest
-    parameters |= parameters_of(what.parcels)
-    parameters["ingress.host"] = host
-    service_hosts = project.service_hosts(key.number)
-    for service, its_host in service_hosts.items():
-        parameters[f"ingress.hosts.{service}"] = its_host
-    if what.grant is not None and project.database is not None:
-        for name, pattern in project.helm.database_parameters.items():
-            parameters[name] = pattern.format(
-                secret=project.database.secret_name,
-                credential=what.grant.credential,
-                incarnation=what.grant.incarnation,
-            )
-    for name, pattern in project.helm.parameters.items():
-        parameters[name] = fill(
-            pattern, key=key, head_sha=head_sha, host=host, service_hosts=service_hosts
-        )
-    return parameters
-
-
-def _typed_parameters(project: Project, mode: Mode) -> dict[str, str]:
-    match mode:
-        case Mode.AWAKE:
-            return {}
-        case Mode.WARMING:
-            return dict(project.helm.hide_parameters)
-        case Mode.ASLEEP:
-            return {**project.helm.sleep_parameters, **project.helm.hide_parameters}
 
 
 def _digest(files: Mapping[str, str]) -> str:

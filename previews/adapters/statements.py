@@ -19,9 +19,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlmodel import SQLModel
 
-from previews.adapters.tables import values_of_preview
+from previews.adapters.rows import values_of_preview
 from previews.domain.preview import PreviewKey
-from previews.domain.record import HISTORY_KEPT, PreviewRecord
+from previews.domain.record import HISTORY_KEPT, PreviewRecord, Verdict
 
 _DELIVERY = SQLModel.metadata.tables["delivery"]
 _PREVIEW = SQLModel.metadata.tables["preview"]
@@ -134,6 +134,12 @@ FRESH = values_of_preview(PreviewRecord(key=PreviewKey("", 0), fetch_mark=1))
 
 KNOWN = select(_DELIVERY.c.guid).where(_DELIVERY.c.guid.in_(bindparam("guids", expanding=True)))
 ACCEPT = insert(_DELIVERY)
+UNFINISHED = (
+    select(_DELIVERY)
+    .where(_DELIVERY.c.verdict == Verdict.ACCEPTED.value, _DELIVERY.c.body != b"")
+    .order_by(_DELIVERY.c.received_at, _DELIVERY.c.guid)
+)
+FINISH = update(_DELIVERY).where(_DELIVERY.c.guid == bindparam("named")).values(body=b"")
 PRUNE_DELIVERIES = delete(_DELIVERY).where(_DELIVERY.c.received_at < bindparam("before"))
 MARK = sqlite.insert(_PREVIEW).on_conflict_do_update(
     index_elements=_PREVIEW.primary_key, set_={"fetch_mark": _PREVIEW.c.fetch_mark + 1}

@@ -23,11 +23,8 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
 from sqlmodel import Session, col, select
 
 from previews.adapters import statements
-from previews.adapters.tables import (
-    HistoryRow,
-    PreviewRow,
-    PublishedRow,
-    WishesRow,
+from previews.adapters.rows import (
+    delivery_of,
     entry_of,
     named_image_of,
     record_of,
@@ -39,6 +36,7 @@ from previews.adapters.tables import (
     values_of_wishes,
     wishes_of,
 )
+from previews.adapters.tables import HistoryRow, PreviewRow, PublishedRow, WishesRow
 from previews.domain.images import NamedImage
 from previews.domain.lifetime import Wishes
 from previews.domain.ports import Clock
@@ -111,6 +109,14 @@ class SQLStore:
     def known_deliveries(self, guids: Sequence[str]) -> set[str]:
         with self._translating(), self._reading.connect() as connection:
             return set(connection.scalars(statements.KNOWN, {"guids": list(guids)}))
+
+    def unfinished_deliveries(self) -> list[Delivery]:
+        with self._translating(), self._reading.connect() as connection:
+            return [delivery_of(row) for row in connection.execute(statements.UNFINISHED)]
+
+    def finish_delivery(self, guid: str) -> None:
+        with self._writing(self._ordinary) as connection:
+            connection.execute(statements.FINISH, {"named": guid})
 
     def _mark(self, connection: Connection, keys: Sequence[PreviewKey]) -> None:
         if keys:

@@ -5,10 +5,9 @@ line. What a program wrote is shown without passwords (job_log).
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 
 from previews.adapters.one_line import one_line
-from previews.adapters.raw_object import Raw, mapping, mappings, text
+from previews.adapters.raw_object import Raw, mapping, mappings, moment, text
 from previews.domain.workload import Container, Ending, Notice, Pod
 
 PODS_MAX = 300
@@ -42,7 +41,7 @@ def _pod(raw: Raw) -> Pod:
     is_refused = text(scheduled, "status") == "False"
     return Pod(
         name=_name(metadata, "name"),
-        created=_moment(metadata, "creationTimestamp"),
+        created=moment(metadata, "creationTimestamp"),
         owner_kind=_name(owner, "kind"),
         owner=_name(owner, "name"),
         revision=_name(mapping(metadata, "labels"), "controller-revision-hash"),
@@ -95,17 +94,17 @@ def _ending(state: Raw) -> Ending | None:
         reason=_name(ended, "reason"),
         exit_code=_count(ended, "exitCode"),
         message=_said(ended, "message"),
-        at=_moment(ended, "finishedAt"),
+        at=moment(ended, "finishedAt"),
     )
 
 
 def _notice(raw: Raw) -> Notice:
     about, series = mapping(raw, "involvedObject"), mapping(raw, "series")
     times = (
-        _moment(series, "lastObservedTime"),
-        _moment(raw, "lastTimestamp"),
-        _moment(raw, "eventTime"),
-        _moment(mapping(raw, "metadata"), "creationTimestamp"),
+        moment(series, "lastObservedTime"),
+        moment(raw, "lastTimestamp"),
+        moment(raw, "eventTime"),
+        moment(mapping(raw, "metadata"), "creationTimestamp"),
     )
     return Notice(
         kind=_name(about, "kind"),
@@ -129,11 +128,3 @@ def _name(of: Raw, field: str) -> str:
 def _count(of: Raw, field: str) -> int:
     found = of.get(field)
     return min(found, COUNT_MAX) if type(found) is int and found > 0 else 0
-
-
-def _moment(of: Raw, field: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text(of, field)[:64])
-    except ValueError:
-        return None
-    return found if found.tzinfo else None

@@ -29,11 +29,52 @@ FOLDER = "ingress"
 """Below the configured path of the GitOps repository."""
 PUSHES_MAX = 5
 
+ISSUER = "The certificate"
+OUTPUT = "Where it goes"
+
 ConfigOption = Annotated[
     Path, typer.Option("--config", help="The configuration file.", envvar="PREVIEWS_CONFIG")
 ]
-ISSUER = "The certificate"
-OUTPUT = "Where it goes"
+ControllerOption = Annotated[Controller, typer.Option(help="What leads visitors in.")]
+NamespaceOption = Annotated[
+    str, typer.Option(help="Where it runs and reads the certificate; of a Gateway, its own.")
+]
+ClassOption = Annotated[
+    str, typer.Option("--class", help="Of the wildcard's Ingress, or of the Gateway.")
+]
+ManagerOption = Annotated[
+    str,
+    typer.Option(
+        help="NAMESPACE/SERVICE of the manager, for the wildcard's route; else its chart makes that."
+    ),
+]
+TargetOption = Annotated[
+    str, typer.Option(help="Address or name of the ingress, for a record by external-dns.")
+]
+ProviderOption = Annotated[
+    Provider, typer.Option(help="Who runs the zone's DNS; none: use an issuer that is there.")
+]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Of the issuer.", rich_help_panel=ISSUER),
+]
+IssuerNameOption = Annotated[
+    str, typer.Option(help="Else previews-INSTANCE.", rich_help_panel=ISSUER)
+]
+IssuerKindOption = Annotated[
+    Literal["Issuer", "ClusterIssuer"], typer.Option(rich_help_panel=ISSUER)
+]
+EmailOption = Annotated[
+    str, typer.Option(help="For the authority's warnings.", rich_help_panel=ISSUER)
+]
+ServerOption = Annotated[str, typer.Option(rich_help_panel=ISSUER)]
+FolderOption = Annotated[
+    Path | None, typer.Option(help="A folder; else it is printed.", rich_help_panel=OUTPUT)
+]
+WriteOption = Annotated[
+    bool,
+    typer.Option("--write", help="Commit it to the GitOps repository.", rich_help_panel=OUTPUT),
+]
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -46,47 +87,19 @@ def add_to(cli: typer.Typer) -> None:
 def render(
     *,
     config: ConfigOption,
-    controller: Annotated[Controller, typer.Option(help="What leads visitors in.")],
-    namespace: Annotated[
-        str, typer.Option(help="Where it runs and reads the certificate; of a Gateway, its own.")
-    ],
-    class_name: Annotated[
-        str, typer.Option("--class", help="Of the wildcard's Ingress, or of the Gateway.")
-    ] = "",
-    manager: Annotated[
-        str,
-        typer.Option(
-            help="NAMESPACE/SERVICE of the manager, for the wildcard's route; else its chart makes that."
-        ),
-    ] = "",
-    target: Annotated[
-        str, typer.Option(help="Address or name of the ingress, for a record by external-dns.")
-    ] = "",
-    issuer: Annotated[
-        Provider,
-        typer.Option(help="Who runs the zone's DNS; none: use an issuer that is there."),
-    ] = "none",
-    option: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Of the issuer.", rich_help_panel=ISSUER),
-    ] = None,
-    issuer_name: Annotated[
-        str, typer.Option(help="Else previews-INSTANCE.", rich_help_panel=ISSUER)
-    ] = "",
-    issuer_kind: Annotated[
-        Literal["Issuer", "ClusterIssuer"], typer.Option(rich_help_panel=ISSUER)
-    ] = "Issuer",
-    email: Annotated[
-        str, typer.Option(help="For the authority's warnings.", rich_help_panel=ISSUER)
-    ] = "",
-    acme_server: Annotated[str, typer.Option(rich_help_panel=ISSUER)] = LETS_ENCRYPT,
-    output: Annotated[
-        Path | None, typer.Option(help="A folder; else it is printed.", rich_help_panel=OUTPUT)
-    ] = None,
-    write: Annotated[
-        bool,
-        typer.Option("--write", help="Commit it to the GitOps repository.", rich_help_panel=OUTPUT),
-    ] = False,
+    controller: ControllerOption,
+    namespace: NamespaceOption,
+    class_name: ClassOption = "",
+    manager: ManagerOption = "",
+    target: TargetOption = "",
+    issuer: ProviderOption = "none",
+    option: SettingsOption = None,
+    issuer_name: IssuerNameOption = "",
+    issuer_kind: IssuerKindOption = "Issuer",
+    email: EmailOption = "",
+    acme_server: ServerOption = LETS_ENCRYPT,
+    output: FolderOption = None,
+    write: WriteOption = False,
 ) -> None:
     """Print what is set up once before the previews: certificate, issuer, default certificate, wildcard, record."""
     settings = load_settings(config)

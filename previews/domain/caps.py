@@ -1,11 +1,15 @@
 """How many previews there may be, and whose turn it is when that is too few. Pure."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from previews.domain.preview import PreviewKey
+
+TOLD_EXACTLY = 5
+"""Of a longer queue only the first few are told their very place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,18 @@ class Place:
     """What there is no room in, in words for people."""
     to_evict: PreviewKey | None = None
     """Asleep, not pinned, and the longest unused of those whose going would make room."""
+
+    @property
+    def standing(self) -> str:
+        """The place in words that stay true for longer the further back it is.
+
+        Each change of them is written to the pull request: one free place is news for few of a long queue.
+        """
+        if self.number <= TOLD_EXACTLY:
+            return f"number {self.number} in the queue"
+        steps = (step * 10**power for power in itertools.count(1) for step in (1, 2, 5))
+        rounded = next(step for step in steps if step >= self.number)
+        return f"among the first {rounded} in the queue"
 
 
 @dataclass(frozen=True, slots=True)

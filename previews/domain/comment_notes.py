@@ -44,7 +44,8 @@ def notes(subject: Subject, *, with_receipt: bool) -> Iterator[str]:
     name, is_over = record.key.project, record.phase in OVER
     if record.expiry is not None and not is_over:
         yield _expiry(name, record.expiry, record.shown_at)
-    warnings = "; ".join(filter(None, (record.edited_migrations, record.storage_warning)))
+    said = (record.edited_migrations, record.storage_warning, record.rules_warning)
+    warnings = "; ".join(filter(None, said))
     if warnings and not is_over:
         yield f"⚠️ `{name}`: {escape(cut(plain(warnings), _WORDS_LENGTH_MAX))}"
     if record.removal is not None and record.removal.finished_at is not None and is_over:

@@ -89,6 +89,8 @@ class Database:
     """Whether it is not this preview's alone: it is there before and after it."""
     migrated: str = ""
     """The last commit whose migrations ran in it, as far as none was edited after it ran."""
+    limits: DatabaseLimits | None = None
+    """Those that it was given last; None where nobody noted them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from previews.domain.image_pull import AT_ONCE, WAITING, registrys_words, why_not_pulled
+from previews.domain.image_pull import (
+    AT_ONCE,
+    WAITING,
+    registrys_words,
+    why_not_pulled,
+    with_short_digests,
+)
 from previews.domain.workload import (
     LOOP_RESTARTS,
     Container,
@@ -388,4 +394,4 @@ def _shortened(text: str, length: int = 120) -> str:
 
 
 def _cut(text: str) -> str:
-    return _shortened(text, MESSAGE_LENGTH_MAX)
+    return _shortened(with_short_digests(text), MESSAGE_LENGTH_MAX)

@@ -73,3 +73,11 @@ def registrys_words(message: str, image: str) -> str:
     while found := _ON_THE_WAY.match(words):
         words = words[found.end() :]
     return words.removeprefix(f"{image}: ")
+
+
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]+")
+
+
+def with_short_digests(text: str) -> str:
+    """As people need it: what comes after a digest often says the most, and what is shown has its bounds."""
+    return _DIGEST.sub(r"\1…", text)

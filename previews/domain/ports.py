@@ -223,6 +223,14 @@ class Store(Protocol):
         """Those of them that were accepted, as far as that is still remembered."""
         ...
 
+    def unfinished_deliveries(self) -> list[Delivery]:
+        """Those that were accepted with a body, the oldest first: what they ask for is not done yet."""
+        ...
+
+    def finish_delivery(self, guid: str) -> None:
+        """What it asked for is done: its body goes."""
+        ...
+
     def load(self, key: PreviewKey) -> PreviewRecord | None: ...
 
     def load_pull_request(self, repository: str, number: int) -> list[PreviewRecord]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from previews.domain.caps import Caps
 from previews.domain.database import DatabasePolicy
+from previews.domain.egress import Opening
 from previews.domain.feedback import CommentMode
 from previews.domain.hosts import HostRule
 from previews.domain.lifetime import LifetimePolicy
@@ -66,6 +67,8 @@ class Project:
     """By name; the one that its images are pulled with is among them."""
     services: tuple[str, ...] = ()
     """Parts of the application that get a host each, beside the preview's own."""
+    egress: tuple[Opening, ...] = ()
+    """What its previews reach beside their own namespace and the Internet."""
     host_key: bytes = field(default=b"", repr=False)
     """Of the suffix that makes hosts unguessable; empty: they have none."""
     comment_mode: CommentMode = CommentMode.ALWAYS

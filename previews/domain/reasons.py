@@ -110,7 +110,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     ),
     "NothingLeft": ("A check found nothing left.", ""),
     "Queued": (
-        "There are as many previews as a limit allows; the message has the place in the queue.",
+        "There are as many previews as a limit allows; the message has the place in the queue, roughly if it is long.",
         "Wait, close what is not needed, or raise the limit.",
     ),
     "Asleep": (

@@ -86,6 +86,8 @@ class PreviewRecord:
     """What somebody changed of the migrations after they ran, and what to do about it."""
     storage_warning: str = ""
     """What there is to say of its database's size."""
+    rules_warning: str = ""
+    """What is wrong with its repository's own rules, and what it goes by until that is mended."""
     is_rewritten: bool = False
     """Whether they changed for the configuration's or a template's sake alone, and are not proven good yet."""
     removal: Removal | None = None
@@ -124,6 +126,7 @@ class PreviewRecord:
             self.expiry,
             self.edited_migrations,
             self.storage_warning,
+            self.rules_warning,
             self.removal.finished_at if self.removal else None,
         )
 
@@ -177,4 +180,4 @@ class Delivery:
     verdict: Verdict
     reason: str
     body: bytes = b""
-    """Only of a delivery that was kept aside."""
+    """Of a delivery that was kept aside. Of one that was accepted: what is still to be done for it, and no more."""

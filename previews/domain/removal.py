@@ -68,15 +68,18 @@ def is_being_removed(seen: Observation) -> bool:
 
 def is_gone(seen: Observation) -> bool:
     """Whether nothing of it is left anywhere, proven now."""
-    return not (
+    return not (is_left_inside(seen) or seen.has_record or seen.deployments_left)
+
+
+def is_left_inside(seen: Observation) -> bool:
+    """Whether anything is left of what goes first: in the cluster, in Git, and at a database server."""
+    return bool(
         seen.application
         or seen.namespace
         or seen.app_project_exists
         or seen.files_in_git
         or seen.files_in_use
         or seen.database_left
-        or seen.has_record
-        or seen.deployments_left
     )
 
 

@@ -48,8 +48,8 @@ class DatabaseServer(Protocol):
     ) -> None:
         """Make role and database, or finish what is half made. Nobody can log in before `set_credential`.
 
-        Finds its own earlier work: one that is ready stays as it is, with its incarnation. Calls for one template take
-        turns: the caller sees to that.
+        Finds its own earlier work: one that is ready stays as it is, with its incarnation, and only gets these limits.
+        Calls for one template take turns: the caller sees to that.
         """
         ...
 

@@ -5,10 +5,11 @@ look. While the controller cannot be asked, nobody is known to be idle.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from previews.domain.naming import names_of
 from previews.domain.ports import Traffic
 from previews.domain.preview import PreviewKey
 from previews.errors import PreviewsError
@@ -19,7 +20,7 @@ COUNTED_WITHIN = timedelta(seconds=10)
 
 @dataclass(slots=True)
 class _Watched:
-    """One namespace. Times are those of looks."""
+    """One preview. Times are those of looks."""
 
     quiet_since: datetime
     looked_at: datetime
@@ -49,36 +50,37 @@ class _Watched:
 class ActivityWatch:
     """Used by one thread, but for `quiet_since`, which is safe from any.
 
-    `probes_sent` says how many probes went to each namespace so far; a probe is in it before it is sent.
+    `probes_sent` says how many probes went to each preview so far; a probe is in it before it is sent.
     """
 
     def __init__(
         self,
         traffic: Traffic,
-        probes_sent: Callable[[], Mapping[str, int]],
+        probes_sent: Callable[[], Mapping[PreviewKey, int]],
         on_active: Callable[[PreviewKey, datetime], None],
     ) -> None:
         self._traffic = traffic
         self._probes_sent = probes_sent
         self._on_active = on_active
-        self._watched: dict[str, _Watched] = {}
+        self._watched: dict[PreviewKey, _Watched] = {}
         self._can_see = False
 
-    def look(self, now: datetime, namespaces: Mapping[str, PreviewKey]) -> None:
+    def look(self, now: datetime, keys: Iterable[PreviewKey]) -> None:
         """Compare with the last look; `on_active` is called for whoever was used since then. Raises TransientError."""
+        namespaces = {key: names_of(key, host_pattern="").namespace for key in keys}
         try:
-            requests = self._traffic.requests(namespaces.keys())
+            requests = self._traffic.requests(namespaces.values())
         except PreviewsError:
             self._can_see = False
             raise
         # Asked for afterwards: every probe that the controller has counted is in it.
         probes = self._probes_sent()
-        seen: dict[str, _Watched] = {}
-        for namespace, key in namespaces.items():
-            served, sent = requests.get(namespace, 0), probes.get(namespace, 0)
+        seen: dict[PreviewKey, _Watched] = {}
+        for key, namespace in namespaces.items():
+            served, sent = requests.get(namespace, 0), probes.get(key, 0)
             # Nobody can say which of the earlier probes are still under way: all of them may be.
-            watched = self._watched.get(namespace) or _Watched(now, now, served, probes=0)
-            seen[namespace] = watched
+            watched = self._watched.get(key) or _Watched(now, now, served, probes=0)
+            seen[key] = watched
             if watched.visits(now, served, sent):
                 watched.quiet_since = now
                 # Whoever sent it to sleep since the last look may have been its last visitor.
@@ -86,7 +88,7 @@ class ActivityWatch:
             watched.looked_at = now
         self._watched, self._can_see = seen, True
 
-    def quiet_since(self, namespace: str) -> datetime | None:
+    def quiet_since(self, key: PreviewKey) -> datetime | None:
         """Since when nobody used it, as far as we have watched; None while we cannot tell."""
-        watched = self._watched.get(namespace)
+        watched = self._watched.get(key)
         return watched.quiet_since if watched and self._can_see else None

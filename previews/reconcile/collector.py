@@ -14,26 +14,28 @@ import structlog
 
 from previews.domain.forge_ports import Forge
 from previews.domain.inventory import (
-    Choice,
     ForgeAnswer,
     Found,
     Identity,
     Kind,
-    Limits,
     OwnedObject,
-    Sighting,
     Suspicion,
     Sweep,
     Verdict,
     View,
-    choose,
     in_git,
     judge,
-    sighted,
     suspects,
 )
 from previews.domain.lifetime import MANAGER
 from previews.domain.memory import Memory, memory_of
+from previews.domain.orphans import (
+    Choice,
+    Limits,
+    Sighting,
+    choose,
+    sighted,
+)
 from previews.domain.ports import Clock, Cluster, Store
 from previews.domain.preview import PreviewKey
 from previews.domain.project import Project
@@ -51,7 +53,7 @@ _log = structlog.get_logger("previews.collector")
 
 
 class Branch(Protocol):
-    """What the collector needs of the GitOps writer. Each raises TransientError before the first fetch."""
+    """What the collector asks of the GitOps branch. Each raises TransientError before the first fetch."""
 
     def keys_in_git(self) -> set[PreviewKey]: ...
 
@@ -63,9 +65,13 @@ class Branch(Protocol):
 
     def root_of(self, key: PreviewKey) -> str: ...
 
-    def request_fetch(self) -> None: ...
-
     def problem(self) -> PreviewsError | None: ...
+
+
+class Writer(Protocol):
+    """What the collector has done in it."""
+
+    def request_fetch(self) -> None: ...
 
     def drop_shards(self, shards: Iterable[str]) -> None:
         """Take the files of these shards out of Git, unless a preview has, or is to have, files in them."""
@@ -85,7 +91,8 @@ class Collector:
         servers: ServerWatch,
         host_records: HostRecordKeeper,
         deployments: DeploymentInventory,
-        writer: Branch,
+        branch: Branch,
+        writer: Writer,
         effects: Effects,
         clock: Clock,
         limits: Limits,
@@ -98,6 +105,7 @@ class Collector:
         self._servers = servers
         self._host_records = host_records
         self._deployments = deployments
+        self._branch = branch
         self._writer = writer
         self._effects = effects
         self._clock = clock
@@ -224,8 +232,8 @@ class Collector:
 
     def _read_git(self) -> tuple[set[PreviewKey], set[str]]:
         # The order counts: a preview that comes in between makes its shard one that is not empty.
-        shards, keys = self._writer.shards_in_git(), self._writer.keys_in_git()
-        if problem := self._writer.problem():
+        shards, keys = self._branch.shards_in_git(), self._branch.keys_in_git()
+        if problem := self._branch.problem():
             raise problem
         return keys, shards
 
@@ -237,8 +245,8 @@ class Collector:
         repository = self._projects[key.project].repository
         name = f"{repository}#{key.number}"
         try:
-            root = self._cluster.application(self._writer.root_of(key))
-            in_use = bool(root and self._writer.files_in_use(key, root.revisions))
+            root = self._cluster.application(self._branch.root_of(key))
+            in_use = bool(root and self._branch.files_in_use(key, root.revisions))
             pull_request = self._forge.fetch_pull_request(repository, key.number)
         except PreviewsError as error:
             if isinstance(error, TransientError):

@@ -71,6 +71,7 @@ class Controller:
         self._writer.start()
         self._loop.publishers.start()
         self._loop.listeners.start()
+        self._loop.rule_readers.start()
         self._watch.start()
         self._resync.start()
         self._collector.start()
@@ -88,6 +89,7 @@ class Controller:
         self._stop.set()
         self._loop.pulse.stop(STOP_SECONDS)
         self._loop.listeners.stop(STOP_SECONDS)
+        self._loop.rule_readers.stop(STOP_SECONDS)
         self._loop.workers.stop(STOP_SECONDS)
         self._loop.writer.stop()
         self._writer.join(STOP_SECONDS)
@@ -120,7 +122,7 @@ class Controller:
                 _log.exception("bug")
 
     def _follow_cluster(self) -> None:
-        self._cluster.watch(self._loop.keys.add, self._stop)
+        self._cluster.watch(self._loop.queues.previews.add, self._stop)
 
 
 def _nothing(_stop: threading.Event) -> None:

@@ -45,7 +45,8 @@ class Rerun:
 
     projects: tuple[str, ...]
     sender: str
-    at: datetime
+    delivery: str
+    """The GUID of the delivery that said so. It was pressed when that came, and is done when the store says so."""
 
 
 class Conversation:
@@ -91,13 +92,15 @@ class Conversation:
         """Have it read: somebody wrote a comment."""
         self._queue.add(pull_request)
 
-    def rerun(self, pull_request: PullRequestKey, rerun: Rerun) -> None:
-        """Have this done with the next reading, if whoever asks may."""
+    def rerun(self, wanted: Mapping[PullRequestKey, Rerun]) -> None:
+        """Have all of this done with the next readings, if whoever asks may."""
         with self._lock:
-            waiting = self._reruns.setdefault(pull_request, [])
-            if len(waiting) < RERUNS_WAITING_MAX:
-                waiting.append(rerun)
-        self._queue.add(pull_request)
+            for pull_request, rerun in wanted.items():
+                waiting = self._reruns.setdefault(pull_request, [])
+                if len(waiting) < RERUNS_WAITING_MAX:
+                    waiting.append(rerun)
+        for pull_request in wanted:
+            self._queue.add(pull_request)
 
     def read(self, pull_request: PullRequestKey) -> None:
         """Do what was asked for since the last reading. Raises TransientError for what has to be tried again."""
@@ -221,16 +224,36 @@ class Conversation:
     def _run_again(self, pull_request: PullRequestKey, permissions: "_Permissions") -> None:
         with self._lock:
             waiting = list(self._reruns.get(pull_request, ()))
+        if not waiting:
+            return
+        earliest = self._clock.now() - OBEYED_FOR
+        pressed = {each.guid: each.received_at for each in self._store.unfinished_deliveries()}
         for rerun in waiting:
-            if permissions.of(rerun.sender).may_write:
+            at = pressed.get(rerun.delivery)
+            if at is not None and at >= earliest and permissions.of(rerun.sender).may_write:
                 refused = self._commands.redeploy(
-                    rerun.projects, pull_request[1], actor=rerun.sender, at=rerun.at
+                    rerun.projects, pull_request[1], actor=rerun.sender, at=at
                 )
                 _log.info("rerun", pull_request=_shown(pull_request), refused=list(refused))
+        self._finish(pull_request, [each for each in waiting if each.delivery in pressed])
         with self._lock:
             left = [each for each in self._reruns.pop(pull_request, ()) if each not in waiting]
             if left:
                 self._reruns[pull_request] = left
+
+    def _finish(self, pull_request: PullRequestKey, done: Sequence[Rerun]) -> None:
+        """No later process does it once more: but for what the same button has still to do on other pull requests."""
+        with self._lock:
+            elsewhere = {
+                each.delivery
+                for place, waiting in self._reruns.items()
+                for each in waiting
+                if place != pull_request
+            }
+        for guid in sorted({each.delivery for each in done} - elsewhere):
+            self._effects.perform(
+                Effect.CLEAR_MARK, guid, partial(self._store.finish_delivery, guid)
+            )
 
     def _settle(
         self, pull_request: PullRequestKey, updated_at: datetime | None, found_again: set[int]

@@ -26,12 +26,14 @@ from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.domain.resource_ports import DatabaseServer
 from previews.errors import PreviewsError, TransientError
+from previews.reconcile.branch import GitBranch
 from previews.reconcile.clone_line import CloneLine
+from previews.reconcile.database_changes import DatabaseChanges
 from previews.reconcile.delivery import Delivery, grants_of
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.rollout import Rollout
 from previews.reconcile.server_watch import ServerWatch
 from previews.reconcile.troubles import Troubles
-from previews.reconcile.writer import GitOpsWriter
 
 _ID_BYTES = 8
 _PASSWORD_BYTES = 32
@@ -45,18 +47,20 @@ class Databases:
         watch: ServerWatch,
         delivery: Delivery,
         *,
-        writer: GitOpsWriter,
+        branch: GitBranch,
         effects: Effects,
         clock: Clock,
+        rollout: Rollout,
         enqueue: Callable[[Iterable[PreviewKey]], None],
     ) -> None:
         self._watch = watch
         self._delivery = delivery
-        self._writer = writer
+        self._branch = branch
         self._effects = effects
         self._clock = clock
         self._lock = threading.Lock()
         self._troubles = Troubles("previews.databases")
+        self._changes = DatabaseChanges(watch, effects, clock, rollout, self._troubles)
         self._agreed: dict[PreviewKey, Grant] = {}
         self.line = CloneLine(enqueue)
 
@@ -97,11 +101,14 @@ class Databases:
     ) -> PreviewRecord:
         """Make it, open it, or drop it, as was decided. The record that comes back has what is granted now."""
         policy = project.database if project else None
+        record = self._changes.noted(record)
         if decision.drop_database:
             self._drop(policy, record)
         if seen.grant is not None:
             # Found again in Git, after the store was lost.
             record = replace(record, grant=seen.grant)
+            if policy is not None:
+                record = self._changes.limit(policy, record)
         if decision.bring_database and project is not None and policy is not None:
             if record.manifests is not None and record.manifests.stage is not Stage.WHOLE:
                 # A new life: what is made from now on is not what is still left of the last one.
@@ -165,7 +172,10 @@ class Databases:
             # There is nowhere to put it yet. Its id is known all the same: the pods are not rolled out twice.
             planned = record.grant
             return planned if planned and planned.incarnation == database.incarnation else None
-        return self._agreement(project, record, policy, database)
+        found = self._agreement(project, record, policy, database)
+        if found is None and self._changes.waits(policy, record, database):
+            return record.grant
+        return found
 
     def _agreement(
         self, project: Project, record: PreviewRecord, policy: DatabasePolicy, database: Database
@@ -175,7 +185,7 @@ class Databases:
         if not database.credential or database.credential_at is None:
             return None
         known = record.grant.secret_file if record.grant else ""
-        in_git = self._writer.text_in_git(key, DATABASE_FILE, known or None) or ""
+        in_git = self._branch.text_in_git(key, DATABASE_FILE, known or None) or ""
         for manifest in dict.fromkeys((known, in_git)):
             said = self._delivery.credential_of(project, policy, key, manifest)
             if said == database.credential:
@@ -270,6 +280,9 @@ class Databases:
         credential = Credential(
             id=name, at=grant.since, password=secrets.token_urlsafe(_PASSWORD_BYTES)
         )
+        if record.grant is not None:
+            # First: whatever fails here has changed nothing yet.
+            self._delivery.leave_other_ways(policy, key, record.grant)
         if policy.provider is Provider.SHARED:
             credential = replace(credential, id=database.credential)
         else:

@@ -72,6 +72,20 @@ class Delivery:
             lambda: self._deliveries[policy.secret_kind].deliver(secret),
         )
 
+    def leave_other_ways(self, policy: DatabasePolicy, key: PreviewKey, before: Grant) -> None:
+        """Take back what was delivered another way than the present one. What is in the namespace stays for now."""
+        way = SecretKind(before.secret_kind), before.secret_name
+        delivery = self._deliveries.get(way[0])
+        if delivery is not None and way != (policy.secret_kind, policy.secret_name):
+            self._effects.perform(
+                Effect.WITHDRAW_SECRET, key, partial(delivery.withdraw, key, way[1])
+            )
+
+    def withdraw_from(self, projects: Mapping[str, Project], key: PreviewKey) -> None:
+        """What one of these projects delivered for a database that nobody remembers anything of."""
+        project = projects.get(key.project)
+        self.withdraw(project.database if project else None, PreviewRecord(key=key))
+
     def withdraw(self, policy: DatabasePolicy | None, record: PreviewRecord) -> None:
         """Also what was delivered in another way than the present one, or for a project that is not configured."""
         ways = {(grant.secret_kind, grant.secret_name) for grant in grants_of(record)}

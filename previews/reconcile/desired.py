@@ -8,6 +8,7 @@ from previews.domain.observation import NAMESPACE_FILE, Observation
 from previews.domain.ports import Clock, Renderer
 from previews.domain.preview import Manifests, Mode, Phase, PreviewKey, PullRequest, Stage
 from previews.domain.record import PreviewRecord
+from previews.reconcile.branch import GitBranch
 from previews.reconcile.lifetimes import Outlook
 from previews.reconcile.rollout import Rollout
 from previews.reconcile.writer import GitOpsWriter
@@ -20,12 +21,14 @@ class Desired:
         self,
         *,
         renderer: Renderer,
+        branch: GitBranch,
         writer: GitOpsWriter,
         clock: Clock,
         rollout: Rollout,
         save: Callable[[PreviewRecord], None],
     ) -> None:
         self._renderer = renderer
+        self._branch = branch
         self._writer = writer
         self._clock = clock
         self._rollout = rollout
@@ -167,8 +170,8 @@ class Desired:
         with self._lock:
             if known is None or known.stage is not Stage.WHOLE or key in self._told:
                 return
-        wanted = {name: self._writer.blob_id(text) for name, text in known.files.items()}
-        there = self._writer.files_in_git(key)
+        wanted = {name: self._branch.blob_id(text) for name, text in known.files.items()}
+        there = self._branch.files_in_git(key)
         application = seen.application
         stands = (
             application is not None
@@ -181,7 +184,7 @@ class Desired:
     def _namespace_file(self, key: PreviewKey, known: Manifests | None) -> str | None:
         """As we know it, or as it stands in Git if that is one: no manifest would stop everything in its shard."""
         text = known.files.get(NAMESPACE_FILE) if known else None
-        in_git = self._writer.text_in_git(key, NAMESPACE_FILE, text)
+        in_git = self._branch.text_in_git(key, NAMESPACE_FILE, text)
         if in_git is None or text is not None:
             return text if in_git is not None else None
         return in_git if self._renderer.read_annotations(in_git) else None
@@ -192,7 +195,7 @@ class Desired:
         with self._lock:
             is_known = self._told.get(key) == said
             self._told[key] = said
-        if not is_known or not self._writer.is_written(key, manifests):
+        if not is_known or not self._branch.is_written(key, manifests):
             self._writer.submit(key, manifests, author)
 
 

@@ -1,11 +1,13 @@
 """Whom a preview must ask before it comes, goes, or is changed for no reason of its own."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from previews.domain.caps import Holder, Waiting
 from previews.domain.lifetime import is_pinned, last_use
 from previews.domain.observation import Observation
-from previews.domain.preview import Mode, PullRequest, Stage
+from previews.domain.preview import Mode, PreviewKey, PullRequest, Stage
 from previews.domain.record import PreviewRecord
 from previews.domain.removal import Departure, is_there
 from previews.reconcile.admission import Admission
@@ -21,6 +23,14 @@ class Gates:
     admission: Admission
     brake: Brake
     rollout: Rollout
+
+    def adopt(self, keys: Collection[PreviewKey], now: datetime) -> None:
+        """Previews that are there and that nothing is known of: they have their place, and may not all go at once."""
+        self.brake.adopts(keys)
+        for key in keys:
+            self.admission.holds(
+                Holder(key=key, author="", is_awake=True, is_pinned=True, last_use=now)
+            )
 
     def ask(
         self,

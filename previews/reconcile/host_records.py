@@ -14,6 +14,7 @@ from previews.domain.inventory import OwnedObject
 from previews.domain.observation import Observation, Plan
 from previews.domain.preview import PreviewKey, Stage
 from previews.domain.project import Project
+from previews.domain.removal import is_left_inside
 from previews.domain.resource_ports import HostRecords
 from previews.errors import PreviewsError
 from previews.reconcile.effects import Effect, Effects
@@ -60,7 +61,7 @@ class HostRecordKeeper:
         goes = goes or (seen.manifests is not None and seen.manifests.stage is not Stage.WHOLE)
         has_record = None
         if goes:
-            if not _has_others(seen):
+            if not is_left_inside(seen):
                 has_record = self._is_left(self._records, project, seen.key)
         elif project is not None and seen.application is not None:
             # Before there is anything to be found at its host, nobody asks for it.
@@ -145,15 +146,3 @@ class HostRecordKeeper:
         if is_there:
             self._troubles.forget(key)
         return is_there
-
-
-def _has_others(seen: Observation) -> bool:
-    """Whether anything is left of it that goes before its records."""
-    return bool(
-        seen.application
-        or seen.namespace
-        or seen.app_project_exists
-        or seen.files_in_git
-        or seen.files_in_use
-        or seen.database_left
-    )

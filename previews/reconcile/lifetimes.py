@@ -24,7 +24,7 @@ from previews.domain.observation import NAMESPACE_FILE
 from previews.domain.ports import Clock, Renderer, Store
 from previews.domain.preview import Mode, PreviewKey, PullRequest, Stage
 from previews.domain.record import PreviewRecord
-from previews.reconcile.writer import GitOpsWriter
+from previews.reconcile.branch import GitBranch
 
 LOOK_AGAIN_MAX = timedelta(hours=1)
 LOOK_AT_HOURS = timedelta(minutes=1)
@@ -63,7 +63,7 @@ class Lifetimes:
         self,
         *,
         store: Store,
-        writer: GitOpsWriter,
+        branch: GitBranch,
         renderer: Renderer,
         clock: Clock,
         adopt: Callable[[PreviewKey, Wishes], None],
@@ -74,7 +74,7 @@ class Lifetimes:
         `quiet_since`: since when no request to a preview was counted; None while they are not counted.
         """
         self._store = store
-        self._writer = writer
+        self._branch = branch
         self._renderer = renderer
         self._clock = clock
         self._adopt = adopt
@@ -89,7 +89,7 @@ class Lifetimes:
             if key in self._adopted:
                 return record
         known = record.manifests.files.get(NAMESPACE_FILE) if record.manifests else None
-        text = self._writer.text_in_git(key, NAMESPACE_FILE, known)
+        text = self._branch.text_in_git(key, NAMESPACE_FILE, known)
         if text is not None and text != known:
             annotations = self._renderer.read_annotations(text)
             self._adopt(key, wishes_from(annotations))

@@ -20,8 +20,8 @@ from previews.domain.preview import (
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.errors import PreviewsError
+from previews.reconcile.branch import GitBranch
 from previews.reconcile.diagnoses import Diagnoses
-from previews.reconcile.writer import GitOpsWriter
 
 MIGRATION_LINES = 5
 """Of the log of a migration that failed: the last ones say why."""
@@ -30,20 +30,20 @@ MIGRATION_LINES = 5
 class Observer:
     """Safe from any thread."""
 
-    def __init__(self, *, cluster: Cluster, writer: GitOpsWriter, clock: Clock) -> None:
+    def __init__(self, *, cluster: Cluster, branch: GitBranch, clock: Clock) -> None:
         self._cluster = cluster
-        self._writer = writer
+        self._branch = branch
         self._clock = clock
         self._diagnoses = Diagnoses(cluster, clock)
 
     def traces(self, names: Names, record: PreviewRecord, *, goes: bool) -> Observation:
         """What there is of a preview in Git and in the cluster."""
         key, manifests = record.key, record.manifests
-        files_in_git = self._writer.names_in_git(key)
+        files_in_git = self._branch.names_in_git(key)
         # The watch knows only what is ours: an absence, or that nobody else's object is in the way, is read now.
         application, namespace = self._read_cluster(names, now=goes or manifests is None)
-        root = self._cluster.application(self._writer.root_of(key))
-        problem = self._writer.problem()
+        root = self._cluster.application(self._branch.root_of(key))
+        problem = self._branch.problem()
         return Observation(
             key=key,
             image=None,
@@ -55,7 +55,7 @@ class Observer:
             git_problem=problem.message if problem else "",
             files_in_git=files_in_git,
             files_in_use=(
-                self._writer.files_in_use(key, root.revisions) if goes and root else frozenset()
+                self._branch.files_in_use(key, root.revisions) if goes and root else frozenset()
             ),
             root=root,
             application=application,
@@ -80,10 +80,10 @@ class Observer:
     def _is_pushed(self, key: PreviewKey, manifests: Manifests) -> bool:
         """Whether Git has what they deploy. What they say of the lifetime may still be on its way."""
         if manifests.stage is not Stage.WHOLE:
-            return self._writer.is_written(key, manifests)
-        known = self._writer.files_in_git(key)
+            return self._branch.is_written(key, manifests)
+        known = self._branch.files_in_git(key)
         return NAMESPACE_FILE in known and all(
-            known.get(name) == self._writer.blob_id(manifests.files[name])
+            known.get(name) == self._branch.blob_id(manifests.files[name])
             for name in (APPLICATION_FILE, DATABASE_FILE, SECRETS_FILE)
             if name in manifests.files
         )

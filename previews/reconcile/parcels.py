@@ -14,7 +14,7 @@ import structlog
 from previews.domain.database import Secret, SecretKind, SecretType
 from previews.domain.observation import SECRETS_FILE, Observation, Plan
 from previews.domain.ports import Store
-from previews.domain.preview import Parcel, Phase, PreviewKey, Stage
+from previews.domain.preview import Parcel, PreviewKey, Stage
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.domain.resource_ports import SecretDelivery, SecretSource
@@ -28,10 +28,10 @@ from previews.domain.secret_set import (
     wait_entry,
 )
 from previews.errors import PreviewsError
+from previews.reconcile.branch import GitBranch
 from previews.reconcile.effects import Effect, Effects
-from previews.reconcile.rollout import Rollout
+from previews.reconcile.rollout import Rollout, is_well
 from previews.reconcile.troubles import Troubles
-from previews.reconcile.writer import GitOpsWriter
 
 LOOK_SECONDS = 10.0
 """How soon other content is noticed."""
@@ -49,7 +49,7 @@ class Parcels:
         *,
         projects: Mapping[str, Project],
         ownership: Callable[[PreviewKey], Mapping[str, str]],
-        writer: GitOpsWriter,
+        branch: GitBranch,
         store: Store,
         effects: Effects,
         rollout: Rollout,
@@ -59,7 +59,7 @@ class Parcels:
         self._deliveries = deliveries
         self._projects = {name: each for name, each in projects.items() if each.secrets}
         self._labels = ownership
-        self._writer = writer
+        self._branch = branch
         self._store = store
         self._effects = effects
         self._rollout = rollout
@@ -162,7 +162,7 @@ class Parcels:
         each_found = [self._under_way(project, record, seen, *each) for each in contents]
         parcels = tuple(each for each in each_found if each is not None)
         found = parcels if len(parcels) == len(contents) else None
-        if known is not None and found != known.parcels and _is_well(record):
+        if known is not None and found != known.parcels and is_well(record):
             if not self._rollout.may_rewrite(key):
                 return known.parcels
             with self._lock:
@@ -202,7 +202,7 @@ class Parcels:
             each.file for each in (*record.parcels, *carried) if each.name == name and each.file
         )
         known = "".join(each.file for each in carried)
-        in_git = self._writer.text_in_git(record.key, SECRETS_FILE, known or None) or ""
+        in_git = self._branch.text_in_git(record.key, SECRETS_FILE, known or None) or ""
         if in_git != known:
             yield from parts_of(in_git)
 
@@ -264,13 +264,6 @@ class Parcels:
             # That the workload is not healthy is known without it.
             return ""
         return ""
-
-
-def _is_well(record: PreviewRecord) -> bool:
-    """Whether it would be disturbed. Who is on the way to another version gets other secrets along with it."""
-    known = record.manifests
-    is_there = known is not None and known.stage is Stage.WHOLE
-    return is_there and record.phase in {Phase.LIVE, Phase.ASLEEP}
 
 
 def _kept(project: Project, record: PreviewRecord) -> tuple[Parcel, ...] | None:

@@ -1,7 +1,7 @@
 """When what a preview passes through is worth a write to the forge, which counts what is written to it.
 
 What lasts is told at once. What is over soon, as a rule, is told when it has lasted, and then less and less often.
-Kept in memory only: after a start everything may be told.
+Kept in memory only: after a start the waits begin anew.
 """
 
 import threading

@@ -36,6 +36,8 @@ RULES_FRESH = timedelta(minutes=5)
 """No preview comes by rules that were read longer ago."""
 RULES_KEPT = timedelta(hours=1)
 """After this long they are read anew for those that are there; sooner when something was merged."""
+PUSHES_TOGETHER_SECONDS = 5.0
+"""What is pushed to one branch within so long is one reading."""
 READ_AGAIN_AT_MOST = 10
 """Branches in one look, so that those that were read together do not come due together for ever."""
 FAILURES_AT_MOST = 3
@@ -60,8 +62,13 @@ class Policies:
         is_in_git: Callable[[PreviewKey], bool],
         suspect: Callable[[Iterable[PreviewKey], str], None],
         enqueue: Callable[[Iterable[PreviewKey]], None],
+        records: Callable[[], Iterable[PreviewRecord]],
+        look_later: Callable[[Place, float], None],
     ) -> None:
-        """`suspect` tells the brake of previews that may have to go; `enqueue` has previews looked at."""
+        """`suspect` tells the brake of previews that may have to go; `enqueue` has previews looked at.
+
+        `records` are all that are stored; `look_later` has `look_at` called for a branch, in so many seconds.
+        """
         self._rules = rules
         self._projects = projects
         self._forge = forge
@@ -69,7 +76,10 @@ class Policies:
         self._is_in_git = is_in_git
         self._suspect = suspect
         self._enqueue = enqueue
+        self._records = records
+        self._look_later = look_later
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
         self._changed: OrderedDict[tuple[str, int, str, str], ChangedPaths] = OrderedDict()
         self._said: dict[Place, object] = {}
@@ -83,7 +93,7 @@ class Policies:
 
         Raises what the forge raises: nothing is deployed, or removed, on a guess.
         """
-        place = _place_of(pull_request)
+        record, place = replace(record, rules_warning=""), _place_of(pull_request)
         if not pull_request.is_open:
             self._rules.may_have_changed(place)
             return record, WANTED
@@ -93,6 +103,8 @@ class Policies:
         is_there = self._is_there(record)
         reading = self._rules.of(place, within=None if is_there else RULES_FRESH)
         policies = _policies(project, reading)
+        if is_there:
+            record = replace(record, rules_warning=reading.warning())
         verdict = _decide(policies, record, pull_request, wishes)
         is_open_yet = verdict.needs_paths or verdict.reason not in PASSIVE_REASONS
         if reading.problem and not is_there and is_open_yet:
@@ -124,9 +136,30 @@ class Policies:
                 places.setdefault(_place_of(pull_request), []).append(record)
         self._read_due(places)
         for place, its_records in places.items():
-            reading = self._rules.known(place)
-            if reading is not None and self._said.get(place) != reading.says():
-                self._tell(place, reading, its_records)
+            self._tell(place, its_records)
+
+    def pushed(self, place: Place) -> None:
+        """Somebody pushed to a branch. One whose rules nobody has needed so far is none of ours. Asks nobody."""
+        if self._rules.known(place) is not None:
+            self._look_later(place, PUSHES_TOGETHER_SECONDS)
+
+    def look_at(self, place: Place) -> None:
+        """Read the rules of a branch that was pushed to, if a pull request into it goes by them now.
+
+        Raises TransientError only if nothing is known of it yet.
+        """
+        # Whoever opens one next reads them anew.
+        self._rules.may_have_changed(place, pushed=True)
+        records = [
+            record
+            for record in self._records()
+            if (pull_request := record.pull_request) is not None
+            and _place_of(pull_request) == place
+            and self._may_be_wanted(record, pull_request)
+        ]
+        if records:
+            self._rules.of(place, within=timedelta(0))
+            self._tell(place, records)
 
     def _read_due(self, places: Iterable[Place]) -> None:
         due = [place for place in places if self._rules.is_due(place)]
@@ -156,16 +189,24 @@ class Policies:
         tried = self._tried.get(place)
         return (tried.timestamp() if tried else 0.0, place)
 
-    def _tell(self, place: Place, reading: Reading, records: Sequence[PreviewRecord]) -> None:
+    def _tell(self, place: Place, records: Sequence[PreviewRecord]) -> None:
+        """Have previews looked at for what their rules say, unless they were told already."""
+        with self._telling:
+            reading = self._rules.known(place)
+            if reading is None or self._said.get(place) == reading.says():
+                return
+            self._suspect(self._that_may_go(reading, records), CHANGED)
+            self._enqueue(record.key for record in records)
+            self._said[place] = reading.says()
+
+    def _that_may_go(self, reading: Reading, records: Iterable[PreviewRecord]) -> list[PreviewKey]:
         may_go = []
         for record in records:
             policies = _policies(self._projects[record.key.project], reading)
             pull_request = record.pull_request
             if pull_request and not _decide(policies, record, pull_request, Wishes()).wanted:
                 may_go.append(record.key)
-        self._suspect(may_go, CHANGED)
-        self._enqueue(record.key for record in records)
-        self._said[place] = reading.says()
+        return may_go
 
     def _may_be_wanted(self, record: PreviewRecord, pull_request: PullRequest) -> bool:
         project = self._projects.get(record.key.project)

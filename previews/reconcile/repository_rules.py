@@ -39,10 +39,19 @@ class Reading:
     """When it is to be read anew in any case; None: soon."""
     failed_at: datetime | None = None
     """When it could last not be read."""
+    is_outdated: bool = False
+    """Whether somebody pushed to the branch since."""
 
     def says(self) -> tuple[Rules | None, str]:
         """All that previews depend on."""
         return self.rules, self.problem
+
+    def warning(self) -> str:
+        """For a preview that is there: what is wrong, and what it goes by until that is mended; empty if nothing is."""
+        if not self.problem:
+            return ""
+        by = "what it said before that" if self.rules else "what the server allows"
+        return f"{self.problem}; until it is mended, {by} counts, and no new previews come"
 
 
 class RepositoryRules:
@@ -67,12 +76,13 @@ class RepositoryRules:
         now = self._clock.now()
         return known is None or known.due_at is None or not now < known.due_at <= now + self._kept
 
-    def may_have_changed(self, place: Place) -> None:
-        """Something was merged: it is due."""
+    def may_have_changed(self, place: Place, *, pushed: bool = False) -> None:
+        """Something was merged: it is due. `pushed`: and nothing new may come by what was read before."""
         with self._lock_of(place):
             known = self._known.get(place)
             if known is not None:
-                self._known[place] = replace(known, due_at=None)
+                outdated = pushed or known.is_outdated
+                self._known[place] = replace(known, due_at=None, is_outdated=outdated)
 
     def of(self, place: Place, *, within: timedelta | None = None) -> Reading:
         """What is known, or read now. `within`: not if it was read longer ago.
@@ -117,4 +127,4 @@ class RepositoryRules:
 def _is_fresh(known: Reading, within: timedelta, now: datetime) -> bool:
     if known.failed_at is not None and timedelta(0) <= now - known.failed_at < RETRY_AFTER:
         return True
-    return timedelta(0) <= now - known.read_at < within
+    return not known.is_outdated and timedelta(0) <= now - known.read_at < within

@@ -8,7 +8,7 @@ cannot be read is passed over, and whoever was not asked yet comes first the nex
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.errors import PreviewsError
 from previews.reconcile.brake import CHANGED
+from previews.reconcile.branch import GitBranch
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.published import PullRequestKey
 from previews.reconcile.repositories import Repositories
@@ -53,14 +54,16 @@ class Resync:
         forge: Forge,
         store: Store,
         cluster: Cluster,
+        branch: GitBranch,
         writer: GitOpsWriter,
         effects: Effects,
         clock: Clock,
         interval_seconds: float,
         enqueue: Callable[[Iterable[PreviewKey]], None],
+        mark: Callable[[Iterable[PreviewKey]], None],
         confirm: Callable[[Iterable[PreviewKey]], None],
         suspect: Callable[[Iterable[PreviewKey], str], None],
-        adopt: Callable[[Iterable[PreviewKey]], None],
+        adopt: Callable[[Collection[PreviewKey]], None],
         converse: Callable[[Mapping[PullRequestKey, datetime]], None],
         look_at_rules: Callable[[Iterable[PreviewRecord]], None],
         elsewhere: Callable[[], set[PreviewKey]],
@@ -74,11 +77,13 @@ class Resync:
         self._forge = forge
         self._store = store
         self._cluster = cluster
+        self._branch = branch
         self._writer = writer
         self._effects = effects
         self._clock = clock
         self._interval_seconds = interval_seconds
         self._enqueue = enqueue
+        self._mark = mark
         self._confirm = confirm
         self._suspect = suspect
         self._adopt = adopt
@@ -275,7 +280,7 @@ class Resync:
         Those that the store does not know are marked: it was lost, or restored.
         """
         try:
-            found = self._writer.keys_in_git() | self._cluster.owned_keys() | self._elsewhere()
+            found = self._branch.keys_in_git() | self._cluster.owned_keys() | self._elsewhere()
             unknown = [key for key in found if key not in records]
             self._adopt(unknown)
             self._mark(unknown)
@@ -297,16 +302,6 @@ class Resync:
                 except PreviewsError as error:
                     _log.warning("store", reason=error.reason, message=error.message)
                     return
-
-    def _mark(self, keys: Iterable[PreviewKey]) -> None:
-        changed = sorted(keys)
-        if changed:
-            self._effects.perform(
-                Effect.MARK_FOR_FETCH,
-                f"{len(changed)} previews",
-                lambda: self._store.mark_for_fetch(changed),
-            )
-            self._enqueue(changed)
 
 
 def _is_same(now: PullRequest | None, then: PullRequest | None) -> bool:

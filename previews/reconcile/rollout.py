@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from previews.domain.preview import PreviewKey
+from previews.domain.preview import Phase, PreviewKey, Stage
+from previews.domain.record import PreviewRecord
 
 _log = structlog.get_logger("previews.rollout")
 
@@ -64,3 +65,10 @@ class Rollout:
     def failing(self) -> int:
         with self._lock:
             return sum(self._under_way.values())
+
+
+def is_well(record: PreviewRecord) -> bool:
+    """Whether a change would disturb it. Who is on the way to another version gets everything along with that."""
+    known = record.manifests
+    is_there = known is not None and known.stage is Stage.WHOLE
+    return is_there and record.phase in {Phase.LIVE, Phase.ASLEEP}

@@ -29,9 +29,12 @@ class ServerWatch:
         self,
         servers: Mapping[str, DatabaseServer],
         on_change: Callable[[Iterable[PreviewKey]], None],
+        before_drop: Callable[[PreviewKey], None] = lambda _key: None,
     ) -> None:
+        """`before_drop`: takes away what else belongs to a database that the sweep drops."""
         self._servers = servers
         self._on_change = on_change
+        self._before_drop = before_drop
         self._lock = threading.Lock()
         self._known: dict[tuple[str, PreviewKey], Database | None] = {}
         self._listed: dict[str, Mapping[PreviewKey, Database]] = {}
@@ -139,6 +142,8 @@ class ServerWatch:
         now = self.read(name, key)
         if now is None or now.incarnation != found.uid:
             return False
+        # The database is what shows that something is left: it goes last.
+        self._before_drop(key)
         try:
             effects.perform(Effect.DROP_DATABASE, key, partial(self.server(name).drop, key))
         finally:

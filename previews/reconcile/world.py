@@ -7,8 +7,10 @@ from previews.domain.brake import BrakeLimits
 from previews.domain.caps import Caps
 from previews.domain.database import SecretKind
 from previews.domain.forge_ports import Forge
-from previews.domain.inventory import Limits
 from previews.domain.observation import Deadlines
+from previews.domain.orphans import (
+    Limits,
+)
 from previews.domain.ports import (
     Clock,
     Cluster,

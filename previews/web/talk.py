@@ -6,7 +6,7 @@ What was written is read from the forge. A comment that is evidently no command,
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from previews.domain.commands import is_addressed
 from previews.domain.hosts import NUMBER_DIGITS_MAX
@@ -17,6 +17,8 @@ RERUN_EVENTS = frozenset({"check_run", "check_suite"})
 RERUN_ACTION = "rerequested"
 NUMBERS_MAX = 20
 LOGIN_LENGTH_MAX = 100
+EXTERNAL_ID_LENGTH_MAX = 200
+"""Ours are a fraction of it."""
 
 _Number = Annotated[int, Field(strict=True, gt=0, lt=10**NUMBER_DIGITS_MAX)]
 
@@ -63,7 +65,7 @@ class _Numbered(BaseModel):
 
 
 class _Check(BaseModel):
-    external_id: str | None = None
+    external_id: Annotated[str, Field(max_length=EXTERNAL_ID_LENGTH_MAX)] | None = None
     pull_requests: list[_Numbered] | None = None
 
 
@@ -131,3 +133,16 @@ def read_rerun(event: str, payload: RerunPayload) -> RerunNews | None:
         numbers=tuple(numbers[:NUMBERS_MAX]),
         sender=payload.sender.login,
     )
+
+
+def keep_rerun(payload: RerunPayload) -> bytes:
+    """As much of it as a next process needs."""
+    return payload.model_dump_json(exclude_none=True).encode()
+
+
+def recall_rerun(event: str, body: bytes) -> RerunNews | None:
+    """What was kept by `keep_rerun`."""
+    try:
+        return read_rerun(event, RerunPayload.model_validate_json(body))
+    except ValidationError:
+        return None

@@ -1,6 +1,6 @@
 """The door: POST /webhooks of GitHub, Gitea and Forgejo. Cap the body, verify it, store it, answer.
 
-Nothing in a body is looked at before its signature is right, and in a right one only which pull request it is about:
+Nothing in a body is looked at before its signature is right, and in a right one only what it is about:
 the forge is asked for the rest. What cannot be understood is kept aside and answered 202, since sending it again
 would not help. It is plain ASGI, since a burst of deliveries would spend half of its time in a framework.
 """
@@ -14,7 +14,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, TypeAlias, TypeVar
 
@@ -34,12 +34,14 @@ from previews.web.builds import (
     is_of_a_manager,
     read_news,
 )
+from previews.web.pushes import PushNews, PushPayload, read_push
 from previews.web.talk import (
     RERUN_EVENTS,
     CommentNews,
     CommentPayload,
     RerunNews,
     RerunPayload,
+    keep_rerun,
     read_comment,
     read_rerun,
 )
@@ -60,7 +62,7 @@ _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})")
 _log = structlog.get_logger("previews.webhooks")
 
 Payload = TypeVar("Payload", bound=BaseModel)
-News: TypeAlias = BuildNews | CommentNews | RerunNews
+News: TypeAlias = BuildNews | CommentNews | PushNews | RerunNews
 KeysOf = Callable[[str, int], Sequence[PreviewKey]]
 Submit = Callable[[Delivery, Sequence[PreviewKey]], Future[bool]]
 
@@ -98,6 +100,8 @@ class _Judgement:
     reason: str = ""
     keys: Sequence[PreviewKey] = ()
     news: News | None = None
+    kept: bytes = b""
+    """Of the body, until what it asks for is done: what neither the forge nor anybody else could be asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ class WebhookDoor:
     at a pull request, whatever the case of the repository's letters, and none for a repository that is not
     configured. A delivery is answered 2xx when the future of `submit` is done, and 503 when that failed. `answered` is
     told what is said of each, and `hear` what is no reason to read a pull request again: what CI does, and that
-    somebody wrote a comment or pressed a button.
+    somebody wrote a comment, pushed to a branch or pressed a button.
     """
 
     def __init__(
@@ -137,7 +141,7 @@ class WebhookDoor:
         submit: Submit,
         clock: Clock,
         answered: Callable[[str], None] = lambda _: None,
-        hear: Callable[[News], object] = lambda _: None,
+        hear: Callable[[News, Delivery], object] = lambda *_: None,
     ) -> None:
         self._ask_for_secrets = secrets
         self._body_limit_bytes = body_limit_bytes
@@ -176,7 +180,7 @@ class WebhookDoor:
                 event=event,
                 verdict=judgement.verdict,
                 reason=judgement.reason,
-                body=body if judgement.verdict is Verdict.KEPT_ASIDE else b"",
+                body=body if judgement.verdict is Verdict.KEPT_ASIDE else judgement.kept,
             )
             is_new = await asyncio.wrap_future(self._submit(delivery, judgement.keys))
         except _RefusedError as refusal:
@@ -188,8 +192,9 @@ class WebhookDoor:
         except PreviewsError as error:
             _log.warning("delivery not stored", reason=error.reason, error=error.message, guid=guid)
             return _Answer(503, "not stored", error.reason, guid, [_retry_after(error)])
-        if is_new and judgement.news is not None:
-            self._hear(judgement.news)
+        # What is kept may be there although nobody was told so: whoever hears of it knows whether it is done.
+        if judgement.news is not None and (is_new or judgement.kept):
+            self._hear(judgement.news, delivery)
         if not is_new:
             return _Answer(202, "duplicate", "it was stored before", guid)
         return _Answer(202, delivery.verdict, delivery.reason, delivery.guid)
@@ -279,22 +284,23 @@ def _judge(guid: str, event: str, body: bytes, keys_of: KeysOf) -> _Judgement:
     if not guid or not event:
         lacking = "X-GitHub-Event or X-Gitea-Event" if guid else _NAMES_OF_GUIDS
         return _Judgement(Verdict.KEPT_ASIDE, f"no {lacking}")
-    match event:
-        case "pull_request":
-            return _judge_pull_request(payload, keys_of)
-        case "issue_comment":
-            return _judge_comment(_parse(body, CommentPayload), keys_of)
-        case "ping":
-            return _Judgement(Verdict.IGNORED, "pong")
-        case _:
-            return _Judgement(Verdict.IGNORED, f"no preview depends on a {event!r} event")
+    if event == "pull_request":
+        return _judge_pull_request(payload, keys_of)
+    if event == "issue_comment":
+        return _judge_comment(_parse(body, CommentPayload), keys_of)
+    if event == "push":
+        return _judge_push(_parse(body, PushPayload), keys_of)
+    said = "pong" if event == "ping" else f"no preview depends on a {event!r} event"
+    return _Judgement(Verdict.IGNORED, said)
 
 
 def _judge_build(event: str, body: bytes, keys_of: KeysOf) -> _Judgement:
     button = _parse(body, RerunPayload) if event in RERUN_EVENTS else None
     rerun = read_rerun(event, button) if button else None
-    if rerun is not None:
-        return _judge_talk(rerun, keys_of)
+    if button is not None and rerun is not None:
+        judgement = _judge_news(rerun, keys_of)
+        is_ours = judgement.verdict is Verdict.ACCEPTED
+        return replace(judgement, kept=keep_rerun(button)) if is_ours else judgement
     payload = _parse(body, BuildPayload)
     news = read_news(event, payload) if payload else None
     if payload is None or news is None:
@@ -312,10 +318,19 @@ def _judge_comment(payload: CommentPayload | None, keys_of: KeysOf) -> _Judgemen
     news = read_comment(payload)
     if news is None:
         return _Judgement(Verdict.IGNORED, "no command, and no comment of ours that changed")
-    return _judge_talk(news, keys_of)
+    return _judge_news(news, keys_of)
 
 
-def _judge_talk(news: CommentNews | RerunNews, keys_of: KeysOf) -> _Judgement:
+def _judge_push(payload: PushPayload | None, keys_of: KeysOf) -> _Judgement:
+    if payload is None:
+        return _Judgement(Verdict.KEPT_ASIDE, "it names no ref or repository")
+    news = read_push(payload)
+    if news is None:
+        return _Judgement(Verdict.IGNORED, "no branch was pushed to")
+    return _judge_news(news, keys_of)
+
+
+def _judge_news(news: CommentNews | PushNews | RerunNews, keys_of: KeysOf) -> _Judgement:
     if not keys_of(news.repository, 1):
         return _unconfigured(news.repository)
     return _Judgement(Verdict.ACCEPTED, news=news)

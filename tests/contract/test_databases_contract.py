@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -177,6 +178,23 @@ def test_what_is_ready_stays_as_it_is(world: World) -> None:
     create(world, incarnation="second")
 
     assert world.server.find(SHOP_7) == found
+    assert world.can_log_in(world.server.login(SHOP_7, given.password))
+
+
+def test_one_that_is_ready_gets_other_limits_and_keeps_all_else(world: World) -> None:
+    given = hand_over(world)
+    world.server.note_migrated(SHOP_7, COMMIT)
+    found = world.server.find(SHOP_7)
+    assert found is not None
+    assert found.limits == LIMITS
+
+    fewer = DatabaseLimits(connections=3, statement_timeout=timedelta(seconds=7))
+    for _ in range(2):
+        world.server.create(SHOP_7, "golden", fewer, incarnation="second", at=NOON)
+
+    assert world.server.find(SHOP_7) == replace(found, limits=fewer)
+    world.server.note_migrated(SHOP_7, HeadSha("d" * 40))
+    assert world.server.list_databases()[0].limits == fewer
     assert world.can_log_in(world.server.login(SHOP_7, given.password))
 
 

@@ -116,6 +116,14 @@ def test_names_that_nobody_has_may_do_nothing(place: Place) -> None:
         assert place.forge.permission_of(place.repository, nobody) is Permission.NONE
 
 
+def test_a_name_that_leads_elsewhere_is_nobodys(place: Place) -> None:
+    writer = place.author
+    assert place.forge.permission_of(place.repository, writer).may_write
+    led = (f"x/../{writer}", f"{writer}/", f"{writer}?", f"{writer}#")
+    for odd in ("", ".", "..", "%2e%2e", *led):
+        assert place.forge.permission_of(place.repository, odd) is Permission.NONE
+
+
 def test_permissions_in_what_the_forge_does_not_show_are_an_error(place: Place) -> None:
     place.world.hide(place.repository)
 

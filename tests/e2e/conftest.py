@@ -17,10 +17,13 @@ SERVERS = ("argocd-application-controller", "argocd-repo-server", "traefik", "gi
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[RunningCluster]:
+def cluster(worker_id: str) -> Iterator[RunningCluster]:
     found = running()
     if found is None:
         pytest.skip(preflight() or "the local cluster is down (make cluster-up)")
+    if worker_id != "master":
+        yield found  # which tests/conftest.py took for all processes of the run
+        return
     with alone_on(found.directory, "the end-to-end tests"):
         yield found
 

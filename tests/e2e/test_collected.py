@@ -14,7 +14,13 @@ import pytest
 from previews.adapters.cluster import KubernetesCluster
 from previews.adapters.kubernetes_api import ClusterTimes, KubernetesAPI, Resource
 from previews.domain import labels
-from previews.domain.inventory import Kind, Limits, Sweep
+from previews.domain.inventory import (
+    Kind,
+    Sweep,
+)
+from previews.domain.orphans import (
+    Limits,
+)
 from previews.domain.preview import PreviewKey
 from previews.errors import StalledError
 from previews.reconcile.collector import Collector
@@ -212,6 +218,7 @@ class Sweeper:
             deployments=DeploymentInventory(
                 None, Effects(self.witness), instance=site.instance, repositories=()
             ),
+            branch=self.branch,
             writer=self.branch,
             effects=Effects(self.witness),
             clock=self.clock,

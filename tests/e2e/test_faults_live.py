@@ -114,6 +114,7 @@ def test_without_its_store_the_manager_deletes_nothing_and_adopts_what_is_live(
     wait_until("status and comment say so", kept.is_said_to_be_removed, explain=kept.explain)
 
 
+@pytest.mark.stops_parts
 def test_while_argo_cd_is_down_work_goes_as_far_as_git(deaf_world: World) -> None:
     cluster = deaf_world.cluster
     cluster.stop("argocd-application-controller")
@@ -128,6 +129,7 @@ def test_while_argo_cd_is_down_work_goes_as_far_as_git(deaf_world: World) -> Non
     pull_request.close()
 
 
+@pytest.mark.stops_parts
 def test_the_forge_and_git_may_go_away_and_come_back(deaf_world: World) -> None:
     cluster, manager = deaf_world.cluster, deaf_world.manager
     live = deaf_world.open_simple_pull_request("already-live")
@@ -160,6 +162,7 @@ def test_the_forge_and_git_may_go_away_and_come_back(deaf_world: World) -> None:
 
 
 @pytest.mark.fault(35)
+@pytest.mark.stops_parts
 def test_a_cluster_that_does_not_answer_at_start_is_waited_for(deaf_world: World) -> None:
     cluster, manager = deaf_world.cluster, deaf_world.manager
     manager.stop()

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from previews.domain.preview import PreviewKey
+from previews.web.pushes import PushNews
 from previews.web.talk import CommentNews
 from tests.cluster import preflight, running
 from tests.e2e.gitea_world import GiteaWorld
@@ -96,3 +97,10 @@ def test_a_comment_of_ours_that_another_hand_changes_is_heard(
 
     door.take_in("issue_comment", "pull_request_comment")
     assert door.heard == [CommentNews(world.repository, 1, is_ours=True)]
+
+
+def test_a_push_to_the_base_branch_is_heard(world: GiteaWorld, door: ShopDoor) -> None:
+    world.write_file(world.repository, ".previews.yaml", "drafts: true\n")
+
+    door.take_in("push", "push")
+    assert door.heard == [PushNews(world.repository, "main")]

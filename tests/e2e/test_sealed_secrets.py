@@ -19,7 +19,7 @@ import pytest
 from previews.adapters.kubernetes_api import ClusterTimes, KubernetesAPI
 from previews.adapters.secrets.certificate import SealingCertificate, from_controller
 from previews.adapters.secrets.direct import DirectSecrets
-from previews.adapters.secrets.sealed import SealedSecrets
+from previews.adapters.secrets.sealed import API_VERSION, KIND, SealedSecrets
 from previews.domain import labels
 from previews.domain.database import Secret
 from previews.domain.preview import PreviewKey
@@ -95,6 +95,26 @@ class Site:
         )
         data = json.loads(found)["data"] if found else {}
         return {name: base64.b64decode(value).decode() for name, value in data.items()}
+
+    def uid(self, kind: str = "secret") -> str:
+        where = ("database", "-n", self.namespace)
+        return self.cluster.kubectl("get", kind, *where, "-o=jsonpath={.metadata.uid}")
+
+    def has(self, kind: str, name: str) -> bool:
+        where = (kind, name, "-n", self.namespace)
+        return bool(self.cluster.kubectl("get", *where, "-o=name", "--ignore-not-found"))
+
+    def depend_on_sealed(self) -> tuple[str, str]:
+        """Something that goes with the SealedSecret."""
+        owner = {"apiVersion": API_VERSION, "kind": KIND, "name": "database"}
+        metadata = {
+            "name": "dependent",
+            "namespace": self.namespace,
+            "ownerReferences": [{**owner, "uid": self.uid("sealedsecret")}],
+        }
+        made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+        self.cluster.kubectl("apply", "-f", "-", input=json.dumps(made))
+        return "configmap", "dependent"
 
     def sealed(self, age_max: timedelta = timedelta(hours=1)) -> SealedSecrets:
         read = from_controller(
@@ -214,6 +234,36 @@ def test_the_manager_writes_its_secret_and_replaces_it(site: Site) -> None:
         assert delivery.problem(*where) == ""
         assert delivery.credential_of(SHOP_42, *where, "") == credential
         assert site.data() == {"PGPASSWORD": password}
+
+
+def test_what_the_manager_wrote_is_taken_over_when_it_comes_sealed_from_now_on(site: Site) -> None:
+    site.direct().deliver(site.secret("c-1", PGPASSWORD=PASSWORD))
+    before, delivery = site.uid(), site.sealed()
+    manifest = delivery.deliver(site.secret("c-2", PGPASSWORD="another"))
+    assert site.data() == {"PGPASSWORD": PASSWORD}
+
+    site.cluster.kubectl("apply", "-f", "-", input=manifest)
+
+    where = (site.namespace, "database")
+    wait_until("the secret is there", lambda: delivery.problem(*where) == "")
+    assert (site.data(), site.uid()) == ({"PGPASSWORD": "another"}, before)
+
+
+def test_what_comes_from_the_manager_from_now_on_outlives_what_was_sealed(site: Site) -> None:
+    manifest = site.sealed().deliver(site.secret("c-1", PGPASSWORD=PASSWORD))
+    site.cluster.kubectl("apply", "-f", "-", input=manifest)
+    wait_until("the secret is there", site.data)
+    before, delivery = site.uid(), site.direct()
+    where = (SHOP_42, site.namespace, "database", "")
+    assert delivery.credential_of(*where) == ""
+
+    delivery.deliver(site.secret("c-2", PGPASSWORD="another"))
+    witness = site.depend_on_sealed()
+    site.cluster.kubectl("delete", "sealedsecret", "database", "-n", site.namespace)
+
+    wait_until("Kubernetes has deleted what depends on it", lambda: not site.has(*witness))
+    assert delivery.credential_of(*where) == "c-2"
+    assert (site.data(), site.uid()) == ({"PGPASSWORD": "another"}, before)
 
 
 def test_it_may_read_no_secret_not_even_its_own(site: Site) -> None:

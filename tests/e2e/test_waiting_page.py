@@ -137,7 +137,7 @@ def _assert_visits_are_seen(world: World, namespace: str, key: PreviewKey, url: 
     metrics = IngressMetrics(urls=[world.cluster.ingress_metrics_url])
     with closing(metrics):
         watch = ActivityWatch(metrics, dict, lambda seen, _: used.append(seen))
-        watch.look(now, {namespace: key})
+        watch.look(now, [key])
         counted = metrics.requests([namespace])[namespace]
         assert counted >= VISITS
         for _ in range(VISITS):
@@ -147,5 +147,5 @@ def _assert_visits_are_seen(world: World, namespace: str, key: PreviewKey, url: 
             "every visit is counted",
             lambda: metrics.requests([namespace])[namespace] >= counted + VISITS,
         )
-        watch.look(now + timedelta(seconds=20), {namespace: key})
+        watch.look(now + timedelta(seconds=20), [key])
     assert used == [key]

@@ -1,10 +1,10 @@
 """The API with the real actions over a store in memory, and nobody behind it who reconciles."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from previews.domain.allowance import Allowance
 from previews.domain.brake import BrakeState
@@ -93,9 +93,41 @@ class FakeAPI:
             policies=self.policies,
             enqueue=self.enqueue,
         )
-        router = api_router(
+        self.registry = FakeRegistry()
+        self.images_token = IMAGES_TOKEN
+        self.images = self._image_gate()
+        self.sweep: Sweep | None = None
+        self.resynced_at: datetime | None = None
+        self.listings: dict[str, int] = {"read": 0}
+        self.redeliveries: dict[str, int] = {"redelivered": 0}
+        self.allowances = [Allowance("the token", 5000, 4999, 500, 0.0)]
+        self.certificate: Inspection | None = None
+        self.metrics = Metrics(self._sources())
+        routers = self._routers(with_token=with_token)
+        self.web: FastAPI = create_web(door=_no_door, routers=routers)
+
+    def before(self, effect: Effect, subject: str) -> None: ...
+
+    def after(self, effect: Effect, subject: str) -> None: ...
+
+    def enqueue(self, keys: Iterable[PreviewKey]) -> None:
+        self.queued += keys
+
+    def go_on(self) -> None:
+        self.went_on += 1
+
+    def _routers(self, *, with_token: bool) -> list[APIRouter]:
+        token = (lambda: self.token) if with_token else None
+        images_token = (lambda: self.images_token) if with_token else None
+        routers = [self._router(token)]
+        if token:
+            routers.append(metrics_router(self.metrics, token))
+        return [*routers, *image_routers(self.images, token=token, images_token=images_token)]
+
+    def _router(self, token: Callable[[], str] | None) -> APIRouter:
+        return api_router(
             readiness=lambda: self.state,
-            token=(lambda: self.token) if with_token else None,
+            token=token,
             previews=Previews(
                 store=self.store, clock=self.clock, describe=describe, place=self.places.get
             ),
@@ -108,9 +140,9 @@ class FakeAPI:
             ),
             more=[template_router(NoTemplates(), self.clock)],
         )
-        self.registry = FakeRegistry()
-        self.images_token = IMAGES_TOKEN
-        self.images = ImageGate(
+
+    def _image_gate(self) -> ImageGate:
+        return ImageGate(
             projects={"shop": project("shop"), "docs": project("docs", image=False)},
             registry=self.registry,
             forge=FakeForge(),
@@ -120,49 +152,24 @@ class FakeAPI:
             deadline=timedelta(minutes=30),
             enqueue=self.enqueue,
         )
-        self.sweep: Sweep | None = None
-        self.resynced_at: datetime | None = None
-        self.listings: dict[str, int] = {"read": 0}
-        self.redeliveries: dict[str, int] = {"redelivered": 0}
-        self.allowances = [Allowance("the token", 5000, 4999, 500, 0.0)]
-        self.certificate: Inspection | None = None
-        self.metrics = Metrics(
-            Sources(
-                projects=frozenset(self.policies),
-                records=self.store.list_records,
-                queues=lambda: {"previews": len(self.queued)},
-                brake=lambda: self.brake,
-                sweep=lambda: self.sweep,
-                reclaimed=lambda: {Kind.NAMESPACE: 2},
-                effects=self.effects.counts,
-                probes=lambda: self.probes,
-                resynced_at=lambda: self.resynced_at,
-                listings=lambda: self.listings,
-                redeliveries=lambda: self.redeliveries,
-                allowances=lambda: self.allowances,
-                certificate=lambda: self.certificate,
-                clock=self.clock,
-            )
+
+    def _sources(self) -> Sources:
+        return Sources(
+            projects=frozenset(self.policies),
+            records=self.store.list_records,
+            queues=lambda: {"previews": len(self.queued)},
+            brake=lambda: self.brake,
+            sweep=lambda: self.sweep,
+            reclaimed=lambda: {Kind.NAMESPACE: 2},
+            effects=self.effects.counts,
+            probes=lambda: self.probes,
+            resynced_at=lambda: self.resynced_at,
+            listings=lambda: self.listings,
+            redeliveries=lambda: self.redeliveries,
+            allowances=lambda: self.allowances,
+            certificate=lambda: self.certificate,
+            clock=self.clock,
         )
-        routers = [router]
-        if with_token:
-            routers.append(metrics_router(self.metrics, lambda: self.token))
-        routers += image_routers(
-            self.images,
-            token=(lambda: self.token) if with_token else None,
-            images_token=(lambda: self.images_token) if with_token else None,
-        )
-        self.web: FastAPI = create_web(door=_no_door, routers=routers)
-
-    def before(self, effect: Effect, subject: str) -> None: ...
-
-    def after(self, effect: Effect, subject: str) -> None: ...
-
-    def enqueue(self, keys: Iterable[PreviewKey]) -> None:
-        self.queued += keys
-
-    def go_on(self) -> None:
-        self.went_on += 1
 
 
 async def _no_door(*_: object) -> None:

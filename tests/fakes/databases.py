@@ -112,11 +112,10 @@ class FakeDatabaseServer:
         incarnation: str,
         at: datetime,
     ) -> None:
-        del limits
         with self._operation("create"):
             found = self._ours(key)
             if found and found.incarnation and key not in self._closed:
-                self._change(key, has_role=True, is_ready=True)
+                self._change(key, has_role=True, is_ready=True, limits=limits)
                 return
             if template not in self.builds:
                 raise StalledError("TemplateMissing", f"There is no template {template}")
@@ -136,6 +135,7 @@ class FakeDatabaseServer:
                 incarnation=incarnation,
                 created_at=at,
                 template=str(build),
+                limits=limits,
             )
 
     def set_credential(self, key: PreviewKey, credential: Credential) -> None:

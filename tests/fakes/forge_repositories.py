@@ -52,6 +52,10 @@ class ForgeRepositories:
             held = self._repository(repository)
             files = held.branches.get(branch, {})
             held.branches[branch] = self._changed(held, files, {path: content})
+        self.branch_happened(held, branch)
+
+    def branch_happened(self, repository: Repository, branch: str) -> None:
+        """Called after each commit to a branch, outside the lock: for those who build on it."""
 
     def hide(self, repository: str) -> None:
         """Take the repository out of what the manager's token may see."""

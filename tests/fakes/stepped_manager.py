@@ -7,13 +7,15 @@ import random
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from previews.app_news import hear, take_up
 from previews.domain.inventory import Sweep
 from previews.domain.preview import HeadSha, PreviewKey
 from previews.domain.record import Delivery, PreviewRecord
+from previews.reconcile.assembly import join_loop
 from previews.reconcile.effects import Effect, Witness
-from previews.reconcile.loop import Loop
 from previews.reconcile.published import PullRequestKey
 from previews.reconcile.world import Options, World
+from previews.web.talk import recall_rerun
 
 STEPS_MAX = 20_000
 JITTER_SEED = 1
@@ -35,8 +37,9 @@ class SteppedManager:
         self, world: World, options: Options, witness: Witness, clock: SteppedClock
     ) -> None:
         self._store = world.store
+        self._instance = options.instance
         self._clock = clock
-        self.loop = Loop(
+        self.loop = join_loop(
             world,
             options,
             witness,
@@ -50,6 +53,7 @@ class SteppedManager:
         self.loop.writer.write_due()
         self.loop.servers.look()
         self.loop.resync.resync(everything=True)
+        take_up(self.loop, self._instance, self._store)
 
     def resync(self) -> None:
         """What happens every minute."""
@@ -67,6 +71,15 @@ class SteppedManager:
         )
         if new[0]:
             self.loop.enqueue(keys)
+
+    def press(self, delivery: Delivery) -> None:
+        """A webhook about the button beside a check, as the door stores and tells it."""
+        self.loop.effects.perform(
+            Effect.ACCEPT, delivery.guid, lambda: self._store.accept([(delivery, [])])
+        )
+        news = recall_rerun(delivery.event, delivery.body)
+        if news is not None:
+            hear(self.loop, self._instance, news, delivery)
 
     def hear(self, pull_request: PullRequestKey) -> None:
         """A webhook about a comment."""
@@ -97,9 +110,10 @@ class SteppedManager:
             if not self._step():
                 waits = [
                     self.loop.writer.seconds_to_next(),
-                    self.loop.keys.seconds_to_next(),
-                    self.loop.pull_requests.seconds_to_next(),
-                    self.loop.conversations.seconds_to_next(),
+                    self.loop.queues.previews.seconds_to_next(),
+                    self.loop.queues.pull_requests.seconds_to_next(),
+                    self.loop.queues.conversations.seconds_to_next(),
+                    self.loop.queues.rules.seconds_to_next(),
                 ]
                 wait = min((each for each in waits if each is not None), default=None)
                 if wait is None or self._clock.seconds + wait > end:
@@ -110,13 +124,16 @@ class SteppedManager:
 
     def _step(self) -> bool:
         progressed = self.loop.writer.write_due()
-        if (key := self.loop.keys.take_due()) is not None:
+        if (key := self.loop.queues.previews.take_due()) is not None:
             self.loop.workers.work_one(key)
             progressed = True
-        if (pull_request := self.loop.pull_requests.take_due()) is not None:
+        if (pull_request := self.loop.queues.pull_requests.take_due()) is not None:
             self.loop.publishers.work_one(pull_request)
             progressed = True
-        if (pull_request := self.loop.conversations.take_due()) is not None:
+        if (pull_request := self.loop.queues.conversations.take_due()) is not None:
             self.loop.listeners.work_one(pull_request)
+            progressed = True
+        if (place := self.loop.queues.rules.take_due()) is not None:
+            self.loop.rule_readers.work_one(place)
             progressed = True
         return progressed

@@ -10,7 +10,7 @@ from typing import Any
 from previews.domain.images import NamedImage
 from previews.domain.lifetime import Wishes
 from previews.domain.preview import HeadSha, PreviewKey
-from previews.domain.record import HISTORY_KEPT, Delivery, HistoryEntry, PreviewRecord
+from previews.domain.record import HISTORY_KEPT, Delivery, HistoryEntry, PreviewRecord, Verdict
 from previews.errors import TransientError
 
 
@@ -42,6 +42,22 @@ class InMemoryStore:
     def known_deliveries(self, guids: Sequence[str]) -> set[str]:
         with self._turn():
             return self.deliveries.keys() & set(guids)
+
+    def unfinished_deliveries(self) -> list[Delivery]:
+        with self._turn():
+            found = [
+                each
+                for each in self.deliveries.values()
+                if each.verdict is Verdict.ACCEPTED and each.body
+            ]
+            return sorted(found, key=lambda each: (each.received_at, each.guid))
+
+    def finish_delivery(self, guid: str) -> None:
+        with self._turn():
+            delivery = self.deliveries.get(guid)
+            if delivery is not None and delivery.body:
+                self.deliveries[guid] = replace(delivery, body=b"")
+                self.writes += 1
 
     def load(self, key: PreviewKey) -> PreviewRecord | None:
         with self._turn():

@@ -8,6 +8,7 @@ import ctypes
 import mmap
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from previews.domain.project import Helm, Project
 from previews.domain.record import CommitStatus, Delivery, Verdict
 from previews.reconcile.warm_pool import Pool
 from previews.reconcile.world import Options, World
+from previews.web.talk import RERUN_ACTION, RerunPayload, keep_rerun
 from tests.fakes.argocd import FakeArgoCD
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.databases import FakeDatabaseServer
@@ -196,6 +198,18 @@ class Surroundings(ABC):
         return Delivery(
             guid or f"guid-{self._guids}", self.clock.now(), "pull_request", Verdict.ACCEPTED, ""
         )
+
+    def pressed(self, number: int, project_name: str = "shop", *, by: str) -> Delivery:
+        """The button beside a preview's check, as the door stores that somebody pressed it."""
+        said = RerunPayload.model_validate(
+            {
+                "action": RERUN_ACTION,
+                "repository": {"full_name": self.projects[project_name].repository},
+                "check_run": {"external_id": f"previews:{INSTANCE}:{project_name}#{number}"},
+                "sender": {"login": by},
+            }
+        )
+        return replace(self.delivery(), event="check_run", body=keep_rerun(said))
 
     def push_image(self, number: int, project_name: str = "shop") -> None:
         """CI has built the head of a pull request."""

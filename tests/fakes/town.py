@@ -53,7 +53,7 @@ class Town(Surroundings):
         )
         self.loop = self.manager.loop
         # What the watch reports.
-        self.cluster.listeners[:] = [self.loop.keys.add]
+        self.cluster.listeners[:] = [self.loop.queues.previews.add]
         self.manager.start()
 
     def resync(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from previews.domain.preview import HeadSha, Manifests, PreviewKey, Stage
+from previews.reconcile.branch import GitBranch
 from previews.reconcile.effects import Effects
 from previews.reconcile.writer import GitOpsWriter
 from tests.fakes.town import CountingWitness, Town, project
@@ -149,12 +150,15 @@ class Writer:
         self.keys = [PreviewKey(name, number) for number in range(1, PREVIEWS_EACH + 1)]
         self._done = threading.Event()
         world = town.world(town.store)
+        repository = repository_of(directory, remote.url)
+        self._branch = GitBranch(repository, instance=name)
         self._writer = GitOpsWriter(
-            repository_of(directory, remote.url),
+            repository,
+            self._branch,
             world.renderer,
             world.store,
             world.cluster,
-            Effects(CountingWitness()),
+            effects=Effects(CountingWitness()),
             instance=name,
             on_written=self._written,
             pushes_per_minute=None,
@@ -174,7 +178,7 @@ class Writer:
 
     def _written(self, keys: Iterable[PreviewKey]) -> None:
         # Called for failures too.
-        done = [key for key in keys if self._writer.is_written(key, manifests(key))]
+        done = [key for key in keys if self._branch.is_written(key, manifests(key))]
         if self._waiting and self._waiting[0] in done:
             del self._waiting[0]
             if self._waiting:

@@ -99,6 +99,13 @@ class WebhookSender(Desk, ABC):
         }
         self._send("check_run", payload)
 
+    def branch_happened(self, repository: Repository, branch: str) -> None:
+        if not self._hooks:
+            return
+        # GitHub's own example, of another repository: nothing of its commits is read.
+        about = {"ref": f"refs/heads/{branch}", **self._around(repository, "octo-dev")}
+        self._send("push", json.loads(example("push")) | about)
+
     def _around(self, held: Repository, sender: str) -> dict[str, Any]:
         return {
             "repository": self.render.repository(held.name, held.id),

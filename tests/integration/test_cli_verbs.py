@@ -18,26 +18,16 @@ import uvicorn
 from previews.domain.brake import BrakeState
 from previews.domain.inventory import Found, Kind, OwnedObject, Verdict
 from previews.domain.lifetime import Anchor, Expiry, LifetimePolicy, Said, Until, Wishes
-from previews.domain.preview import Condition, HeadSha, Phase, PreviewKey, PullRequest
+from previews.domain.preview import Condition, Phase, PreviewKey
 from previews.domain.record import Gone, PreviewRecord, Removal
 from tests.fakes.api import TOKEN, FakeAPI
+from tests.pull_requests import PULL_REQUEST
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 KEY = PreviewKey("shop", 42)
 LIVE = PreviewRecord(
     key=KEY,
-    pull_request=PullRequest(
-        repository="acme/shop",
-        number=42,
-        is_open=True,
-        head_sha=HeadSha("a" * 40),
-        head_branch="feature",
-        base_branch="main",
-        title="Red \x1b[31m and \u202e backwards",
-        author="octocat",
-        url="https://forge.example/acme/shop/pull/42",
-        from_fork=False,
-    ),
+    pull_request=replace(PULL_REQUEST, title="Red \x1b[31m and \u202e backwards"),
     phase=Phase.LIVE,
     reason="Live",
     message="200 OK",

@@ -211,3 +211,14 @@ def test_a_server_without_limits_is_not_limited(github: StandInGitHub, forge: Gi
 
     (left,) = forge.connection.allowances()
     assert (left.limit, left.remaining) == (None, None)
+
+
+def test_nor_are_writes_counted_there(github: StandInGitHub, forge: GitHubForge) -> None:
+    github.limits.is_enterprise = True
+    number = github.open_pull_request(SHOP)
+    head_sha = github.pull_request(SHOP, number).head_sha
+
+    for index in range(CREATIONS_PER_MINUTE + 2):
+        forge.set_commit_status(SHOP, head_sha, CommitStatus(f"{index}", LIVE.state, "", ""))
+
+    assert len(github.statuses(SHOP, head_sha)) == CREATIONS_PER_MINUTE + 2

@@ -255,6 +255,7 @@ def test_what_people_say_is_delivered_as_githubs_schemas_describe_it(
         github.edit_comment(comment, "/preview sleep")
         github.delete_comment(comment)
         github.rerun_check(SHOP, check_id)
+        github.write_file(SHOP, ".previews.yaml", "drafts: true", branch="release/1.x")
 
     assert [(event, payload.get("action")) for event, payload in received] == [
         ("ping", None),
@@ -265,6 +266,7 @@ def test_what_people_say_is_delivered_as_githubs_schemas_describe_it(
         ("issue_comment", "edited"),
         ("issue_comment", "deleted"),
         ("check_run", "rerequested"),
+        ("push", None),
     ]
     said = received[4][1]
     assert said["issue"]["number"] == number
@@ -273,6 +275,8 @@ def test_what_people_say_is_delivered_as_githubs_schemas_describe_it(
     assert said["repository"]["full_name"] == SHOP
     assert received[5][1]["changes"] == {"body": {"from": "/preview \u202e"}}
     assert received[7][1]["check_run"]["head_sha"] == head_sha
+    assert received[8][1]["ref"] == "refs/heads/release/1.x"
+    assert received[8][1]["repository"]["full_name"] == SHOP
     assert received[1][1]["pull_request"]["user"]["type"] == "Bot"
     assert github.violations == []
 

@@ -209,13 +209,16 @@ def run_script(directory: Path, *, reached: str, tool: str) -> dict[str, str]:
         (programs / name).symlink_to(found.stdout.strip())
     answers = {
         "nc": 'case " $REACHED " in *" $4:$5 "*) exit 0;; *) exit 1;; esac',
+        "small nc": 'case "$1" in -z) echo "nc: invalid option -- z" >&2; exit 1;; esac; '
+        'case " $REACHED " in *" $3:$4 "*) exit 0;; *) exit 1;; esac',
         "wget": 'h=${5#http://}; case " $REACHED " in *" ${h%/} "*) echo "server returned error: HTTP/1.0 400" >&2;; '
         '*) echo "wget: download timed out" >&2;; esac; exit 1',
         "sleep": "exit 0",
     }
     for name in (tool, "sleep"):
-        (programs / name).write_text(f"#!/bin/sh\n{answers[name]}\n")
-        (programs / name).chmod(0o755)
+        program = programs / name.removeprefix("small ")
+        program.write_text(f"#!/bin/sh\n{answers[name]}\n")
+        program.chmod(0o755)
     log = directory / "termination-log"
     script = isolation_probe._TRY.replace("/dev/termination-log", str(log))
     environment = {
@@ -233,7 +236,7 @@ def run_script(directory: Path, *, reached: str, tool: str) -> dict[str, str]:
     return dict(line.split("=") for line in log.read_text().splitlines())
 
 
-@pytest.mark.parametrize("tool", ["nc", "wget"])
+@pytest.mark.parametrize("tool", ["nc", "small nc", "wget"])
 def test_the_script_says_yes_for_what_it_reaches_and_no_for_the_rest(
     tmp_path: Path, tool: str
 ) -> None:

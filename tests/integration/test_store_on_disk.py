@@ -30,13 +30,13 @@ from previews.domain.preview import (
     Manifests,
     Phase,
     PreviewKey,
-    PullRequest,
     Stage,
 )
 from previews.domain.probing import ProbeVerdict
 from previews.domain.record import Delivery, HistoryEntry, PreviewRecord, Removal, Verdict
 from previews.errors import PreviewsError, StalledError, TransientError
 from tests.fakes.clock import ManualClock
+from tests.pull_requests import PULL_REQUEST
 
 KEY = PreviewKey("shop", 42)
 RETENTION = timedelta(days=7)
@@ -427,17 +427,12 @@ def test_what_the_first_version_stored_is_read_and_gets_its_times(tmp_path: Path
             assert store.load(KEY) == PreviewRecord(
                 key=KEY,
                 fetch_mark=3,
-                pull_request=PullRequest(
-                    repository="acme/shop",
-                    number=42,
-                    is_open=True,
+                pull_request=replace(
+                    PULL_REQUEST,
                     head_sha=head_sha,
                     head_branch="fix",
-                    base_branch="main",
                     title="lone \ud83d",
                     author="ada",
-                    url="https://forge.example/acme/shop/pull/42",
-                    from_fork=False,
                 ),
                 head_since=pushed_at,
                 facts=Facts(created_at=pushed_at, pushed_at=pushed_at),

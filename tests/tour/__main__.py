@@ -23,10 +23,10 @@ from previews.app_databases import build_refresh
 from previews.app_web import build_web
 from previews.domain.preview import PreviewKey, parse_head_sha
 from previews.domain.record import PreviewRecord
+from previews.reconcile.assembly import join_loop
 from previews.reconcile.controller import Controller
 from previews.reconcile.effects import LoggingWitness
 from previews.reconcile.inbox import Inbox
-from previews.reconcile.loop import Loop
 from previews.settings import Settings, load_settings
 from tests.demo.stages import Chapter
 from tests.fakes.registry import FakeRegistry
@@ -87,7 +87,7 @@ class Tour:
         clock = app.SystemClock()
         world = app.build_world(settings, clock, cluster, app.build_store(settings, clock))
         world = replace(world, registry=self._registry)
-        loop = Loop(world, app.build_options(settings), LoggingWitness())
+        loop = join_loop(world, app.build_options(settings), LoggingWitness())
         controller = Controller(loop, cluster)
         inbox = Inbox(world.store, loop.effects, loop.enqueue)
         self._store = world.store

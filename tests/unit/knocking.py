@@ -44,7 +44,7 @@ class Door:
             submit=self.submit,
             clock=self.clock,
             answered=self.answered.append,
-            hear=self.heard.append,
+            hear=lambda news, _: self.heard.append(news),
         )
 
     def keys_of(self, repository: str, number: int) -> Sequence[PreviewKey]:

@@ -34,9 +34,9 @@ def reasons_of_errors() -> set[str]:
 
 
 def reasons_of_plans() -> set[str]:
-    """In plan.py a problem is a pair of reason and message, wherever one is made; removal.py has departures."""
+    """In these modules a problem is a pair of reason and message, wherever one is made; removal.py has departures."""
     causes = {cause.value for cause in EndCause}
-    return causes | _pairs_and_departures("plan.py") | _pairs_and_departures("removal.py")
+    return causes.union(*map(_pairs_and_departures, ("plan.py", "green.py", "removal.py")))
 
 
 def _pairs_and_departures(name: str) -> set[str]:

@@ -19,30 +19,19 @@ from previews.domain.lifetime import (
     Until,
     Wishes,
 )
-from previews.domain.preview import HeadSha, Phase, PreviewKey, PullRequest
+from previews.domain.preview import Phase, PreviewKey
 from previews.domain.record import HistoryEntry, PreviewRecord
 from previews.errors import ActionRefusedError, TransientError
 from previews.reconcile.actions import Actions
 from previews.reconcile.effects import Effects
 from tests.fakes.clock import ManualClock
 from tests.fakes.store import InMemoryStore
+from tests.pull_requests import PULL_REQUEST
 
 KEY = PreviewKey("shop", 42)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 POLICY = LifetimePolicy(ttl=3 * DAY, ttl_max=30 * DAY)
-PULL_REQUEST = PullRequest(
-    repository="acme/shop",
-    number=42,
-    is_open=True,
-    head_sha=HeadSha("a" * 40),
-    head_branch="feature",
-    base_branch="main",
-    title="Show the price",
-    author="octocat",
-    url="https://forge.example/acme/shop/pull/42",
-    from_fork=False,
-)
 RECORD = PreviewRecord(key=KEY, pull_request=PULL_REQUEST, phase=Phase.LIVE)
 
 

@@ -23,17 +23,17 @@ class Street:
 
     def __init__(self) -> None:
         self.traffic = FakeTraffic()
-        self.probes: Counter[str] = Counter()
+        self.probes: Counter[PreviewKey] = Counter()
         self.active: list[tuple[PreviewKey, datetime]] = []
         self.watch = ActivityWatch(self.traffic, lambda: self.probes, self.note)
         self.now = self.looked_at = NOON
-        self.namespaces = dict(KEYS)
+        self.keys = set(KEYS.values())
 
     def note(self, key: PreviewKey, when: datetime) -> None:
         self.active.append((key, when))
 
     def probe(self, namespace: str, *, arrives: bool = True) -> None:
-        self.probes[namespace] += 1
+        self.probes[KEYS[namespace]] += 1
         if arrives:
             self.traffic.serve(namespace)
 
@@ -41,7 +41,7 @@ class Street:
         """Who was used since the last look; when in between, nobody can say."""
         self.now += after
         self.active.clear()
-        self.watch.look(self.now, self.namespaces)
+        self.watch.look(self.now, self.keys)
         assert {when for _, when in self.active} <= {self.looked_at}
         self.looked_at = self.now
         return {key for key, _ in self.active}
@@ -155,11 +155,11 @@ def test_a_probe_is_none_either_when_the_controller_starts_anew(street: Street) 
 
 
 def test_while_the_controller_is_silent_nobody_is_known_to_be_idle(street: Street) -> None:
-    assert street.watch.quiet_since(SHOP) == street.now
+    assert street.watch.quiet_since(KEYS[SHOP]) == street.now
     street.traffic.unavailable = True
     with pytest.raises(TransientError):
         street.look()
-    assert street.watch.quiet_since(SHOP) is None
+    assert street.watch.quiet_since(KEYS[SHOP]) is None
 
 
 def test_what_happened_while_the_controller_was_silent_is_seen_afterwards(street: Street) -> None:
@@ -173,32 +173,32 @@ def test_what_happened_while_the_controller_was_silent_is_seen_afterwards(street
     street.traffic.serve(CART)
     street.traffic.unavailable = False
     assert street.look() == {KEYS[CART]}
-    assert street.watch.quiet_since(SHOP) == began
-    assert street.watch.quiet_since(CART) == street.now
+    assert street.watch.quiet_since(KEYS[SHOP]) == began
+    assert street.watch.quiet_since(KEYS[CART]) == street.now
 
 
 def test_idleness_is_known_since_the_last_visit_or_since_it_was_watched(street: Street) -> None:
     began = street.now
     street.look()
-    assert street.watch.quiet_since(SHOP) == began
+    assert street.watch.quiet_since(KEYS[SHOP]) == began
     street.traffic.serve(SHOP)
     street.look()
     visited = street.now
     street.look()
-    assert street.watch.quiet_since(SHOP) == visited
-    assert street.watch.quiet_since(CART) == began
-    assert street.watch.quiet_since("preview-shop-pr-9") is None
+    assert street.watch.quiet_since(KEYS[SHOP]) == visited
+    assert street.watch.quiet_since(KEYS[CART]) == began
+    assert street.watch.quiet_since(PreviewKey("shop", 9)) is None
 
 
 def test_who_is_gone_is_forgotten_and_begins_anew(street: Street) -> None:
     street.traffic.serve(SHOP, 50)
     street.look()
-    del street.namespaces[SHOP]
+    street.keys.remove(KEYS[SHOP])
     street.look()
-    assert street.watch.quiet_since(SHOP) is None
-    street.namespaces[SHOP] = KEYS[SHOP]
+    assert street.watch.quiet_since(KEYS[SHOP]) is None
+    street.keys.add(KEYS[SHOP])
     assert street.look() == set()
-    assert street.watch.quiet_since(SHOP) == street.now
+    assert street.watch.quiet_since(KEYS[SHOP]) == street.now
 
 
 Steps = st.lists(st.sampled_from(["visit", "probe", "lost probe", "restart", "look"]))

@@ -17,27 +17,16 @@ from previews.domain.preview import (
     Mode,
     Phase,
     PreviewKey,
-    PullRequest,
     Stage,
 )
 from previews.domain.record import Gone, HistoryEntry, PreviewRecord, Removal
 from tests.fakes.api import ALLOWED, TOKEN, FakeAPI
+from tests.pull_requests import PULL_REQUEST
 
 NOON = datetime(2026, 11, 2, 12, 0, 0, 123456, tzinfo=UTC)
 LIVE = PreviewRecord(
     key=PreviewKey("shop", 42),
-    pull_request=PullRequest(
-        repository="acme/shop",
-        number=42,
-        is_open=True,
-        head_sha=HeadSha("a" * 40),
-        head_branch="feature",
-        base_branch="main",
-        title="Half an emoji \ud83d and a \u202e",
-        author="octocat",
-        url="https://forge.example/acme/shop/pull/42",
-        from_fork=False,
-    ),
+    pull_request=replace(PULL_REQUEST, title="Half an emoji \ud83d and a \u202e"),
     phase=Phase.LIVE,
     reason="Live",
     message="200 OK",

@@ -13,27 +13,17 @@ from fastapi.testclient import TestClient
 from previews.domain.brake import BrakeState
 from previews.domain.inventory import Found, Kind, OwnedObject, Verdict
 from previews.domain.lifetime import Approval, LifetimePolicy, Until, Wishes
-from previews.domain.preview import HeadSha, Phase, PreviewKey, PullRequest
+from previews.domain.preview import Phase, PreviewKey
 from previews.domain.record import PreviewRecord
 from previews.web.api import BODY_LIMIT_BYTES
 from tests.fakes.api import ALLOWED, FakeAPI
+from tests.pull_requests import PULL_REQUEST
 
 KEY = PreviewKey("shop", 42)
 DAY = timedelta(days=1)
 LIVE = PreviewRecord(
     key=KEY,
-    pull_request=PullRequest(
-        repository="acme/shop",
-        number=42,
-        is_open=True,
-        head_sha=HeadSha("a" * 40),
-        head_branch="feature",
-        base_branch="main",
-        title="Show the price",
-        author="octocat",
-        url="https://forge.example/acme/shop/pull/42",
-        from_fork=False,
-    ),
+    pull_request=PULL_REQUEST,
     phase=Phase.LIVE,
     reason="Live",
 )

@@ -225,3 +225,28 @@ def test_first_come_first_served_within_one_limit(crowd: list[Waiting], limit: i
     found = [place_of(each, crowd, [], server, {}) for each in order]
     assert found[:limit] == [None] * min(limit, len(crowd))
     assert [at.number for at in found[limit:] if at] == list(range(1, len(crowd) - limit + 1))
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1, "number 1"),
+        (5, "number 5"),
+        (6, "among the first 10"),
+        (10, "among the first 10"),
+        (11, "among the first 20"),
+        (21, "among the first 50"),
+        (100, "among the first 100"),
+        (199, "among the first 200"),
+    ],
+)
+def test_a_place_far_back_is_told_roughly(number: int, said: str) -> None:
+    assert Place(number, "5 previews of this server").standing == f"{said} in the queue"
+
+
+def test_one_free_place_is_news_for_few_of_a_long_queue() -> None:
+    before = [Place(number, "room").standing for number in range(1, 201)]
+
+    moved = [said for said, next_said in zip(before[1:], before, strict=False) if said != next_said]
+
+    assert len(moved) == 9

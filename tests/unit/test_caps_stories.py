@@ -46,6 +46,21 @@ def test_whoever_finds_no_place_waits_and_is_told_where_in_the_queue() -> None:
     expect_quiet(town)
 
 
+def test_a_free_place_is_written_to_few_of_those_who_wait() -> None:
+    town, numbers = full_town(waiting=20)
+    edited = [comment(town, number) for number in numbers]
+    town.close(numbers[0])
+    town.settle(5 * MINUTE)
+    told = [
+        number
+        for number, before in zip(numbers, edited, strict=True)
+        if comment(town, number) != before
+    ]
+    # Who went, who came, those now at 1 to 5, and the one that is among the first ten now.
+    assert told == [numbers[0], *numbers[2:8], numbers[12]]
+    expect_quiet(town)
+
+
 def test_the_first_come_is_the_first_served_and_the_others_move_up() -> None:
     town, numbers = full_town()
     town.close(numbers[0])

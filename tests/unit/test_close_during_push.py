@@ -9,7 +9,7 @@ from tests.fakes.town import REPOSITORY, Town
 def close_and_look(town: Town, number: int) -> None:
     town.forge.close(REPOSITORY, number)
     town.deliver(number)
-    while (key := town.loop.keys.take_due()) is not None:
+    while (key := town.loop.queues.previews.take_due()) is not None:
         town.loop.workers.work_one(key)
 
 

@@ -20,25 +20,14 @@ from previews.domain.commands import (
 )
 from previews.domain.lifetime import Anchor, Expiry, LifetimePolicy
 from previews.domain.policy import REASONS_OF_POLICY
-from previews.domain.preview import HeadSha, Phase, PreviewKey, PullRequest
+from previews.domain.preview import Phase, PreviewKey
 from previews.domain.record import PreviewRecord
 from tests.fakes.surroundings import OWN_DATABASE, project
+from tests.pull_requests import PULL_REQUEST
 
 PROJECTS = ("order-service", "web", "approve")
 DAY = timedelta(days=1)
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
-PULL_REQUEST = PullRequest(
-    repository="acme/shop",
-    number=42,
-    is_open=True,
-    head_sha=HeadSha("a" * 40),
-    head_branch="feature",
-    base_branch="main",
-    title="Show the price",
-    author="octocat",
-    url="https://forge.example/acme/shop/pull/42",
-    from_fork=False,
-)
 SHOP = project("shop", lifetime=LifetimePolicy(ttl=3 * DAY), database=OWN_DATABASE)
 RECORD = PreviewRecord(key=PreviewKey("shop", 42), pull_request=PULL_REQUEST, phase=Phase.LIVE)
 

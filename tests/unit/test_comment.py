@@ -261,6 +261,7 @@ def test_foreign_text_does_nothing_in_it(message: str) -> None:
         message=message,
         expiry=expiry,
         storage_warning=message,
+        rules_warning=message,
     )
     text = shown(Subject(record, URL))
     assert len(text) <= COMMENT_LENGTH_MAX

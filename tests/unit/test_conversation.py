@@ -9,7 +9,7 @@ from previews.domain.lifetime import Wishes
 from previews.domain.policy import Policy, Trigger
 from previews.domain.preview import Phase
 from previews.domain.workload import Workload
-from previews.reconcile.conversation import STRANGERS_ANSWERED_MAX, Rerun
+from previews.reconcile.conversation import STRANGERS_ANSWERED_MAX
 from tests.fakes.forge import UNREACHABLE
 from tests.fakes.surroundings import OWN_DATABASE, REPOSITORY
 from tests.unit.talks import WRITER, Talk
@@ -269,14 +269,11 @@ def test_a_login_that_stands_for_the_manager_is_marked_as_a_person(talk: Talk) -
 
 
 def test_a_button_beside_a_check_redeploys_for_those_who_may(talk: Talk) -> None:
-    place = (REPOSITORY, talk.number)
-    now = talk.town.clock.now()
-
-    talk.town.loop.conversation.rerun(place, Rerun(("shop",), "stranger", now))
+    talk.town.manager.press(talk.town.pressed(talk.number, by="stranger"))
     talk.pass_seconds(10)
     assert "Redeploy" not in talk.happened
 
-    talk.town.loop.conversation.rerun(place, Rerun(("shop",), WRITER, now))
+    talk.town.manager.press(talk.town.pressed(talk.number, by=WRITER))
     talk.pass_seconds(10)
     assert talk.wishes.redeploy is not None
     assert talk.wishes.redeploy.by == WRITER

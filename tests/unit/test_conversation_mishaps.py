@@ -13,6 +13,7 @@ from previews.reconcile.conversation import OBEYED_FOR
 from previews.reconcile.effects import Effect
 from tests.fakes.forge import REFUSED, UNREACHABLE
 from tests.fakes.surroundings import REPOSITORY
+from tests.fakes.town import CountingWitness
 from tests.unit.lives import MINUTE, expect_quiet, key_of
 from tests.unit.talks import WRITER, Talk
 
@@ -76,6 +77,58 @@ def test_no_command_is_lost_or_done_twice_when_the_manager_dies(
     assert [talk.reaction(each) for each in (extended, refused)] == ["+1", "confused"]
     assert "at most 30d" in talk.reply(refused)
     assert sum("reply:" in each.body for each in talk.forge.comments(REPOSITORY, 1)) == 2
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("effect", [Effect.ACT, Effect.CLEAR_MARK])
+def test_no_button_is_lost_or_counted_twice_when_the_manager_dies(
+    effect: Effect, *, after: bool
+) -> None:
+    talk = Talk()
+    pressed = talk.town.pressed(talk.number, by=WRITER)
+    talk.town.witness = Executioner(effect, after=after)
+    talk.town.start()
+    with suppress(Died):
+        talk.town.manager.press(pressed)
+        talk.pass_seconds(MINUTE)
+        raise AssertionError("nothing was struck")
+
+    talk.town.start()
+    talk.pass_seconds(MINUTE)
+
+    assert talk.wishes.redeploy is not None
+    assert (talk.wishes.redeploy.at, talk.wishes.redeploy.by) == (pressed.received_at, WRITER)
+    assert talk.happened.count("Redeploy") == 1
+    assert talk.town.store.unfinished_deliveries() == []
+    talk.town.witness = CountingWitness()
+    talk.town.start()
+    talk.town.manager.press(pressed)
+    talk.pass_seconds(MINUTE)
+    assert talk.happened.count("Redeploy") == 1
+    expect_quiet(talk.town)
+
+
+def test_a_button_of_long_ago_redeploys_nothing(talk: Talk) -> None:
+    talk.town.store.accept([(talk.town.pressed(talk.number, by=WRITER), [])])
+    talk.pass_seconds(OBEYED_FOR.total_seconds() + 1)
+
+    talk.town.start()
+    talk.pass_seconds(MINUTE)
+
+    assert talk.wishes.redeploy is None
+    assert talk.town.store.unfinished_deliveries() == []
+
+
+def test_a_button_waits_while_the_forge_cannot_say_who_may(talk: Talk) -> None:
+    talk.forge.fail(UNREACHABLE, on="permission_of")
+    talk.town.manager.press(talk.town.pressed(talk.number, by=WRITER))
+    talk.pass_seconds(MINUTE)
+    assert talk.wishes.redeploy is None
+    talk.town.start()
+    talk.forge.heal()
+    talk.pass_seconds(MINUTE)
+
+    assert talk.wishes.redeploy is not None
 
 
 def test_a_command_whose_webhook_was_lost_is_found_by_a_resync(talk: Talk) -> None:
@@ -204,7 +257,7 @@ def test_a_locked_conversation_keeps_no_command_from_being_done(talk: Talk) -> N
     talk.ask("/preview remove")
 
     assert talk.phase is Phase.EXPIRED
-    assert len(talk.town.loop.conversations) == 0
+    assert len(talk.town.loop.queues.conversations) == 0
 
 
 def test_a_pull_request_whose_comments_are_refused_is_left_alone(talk: Talk) -> None:
@@ -212,7 +265,7 @@ def test_a_pull_request_whose_comments_are_refused_is_left_alone(talk: Talk) -> 
 
     talk.ask("/preview remove")
 
-    assert len(talk.town.loop.conversations) == 0
+    assert len(talk.town.loop.queues.conversations) == 0
     talk.forge.heal()
     talk.town.resync()
     talk.pass_seconds(MINUTE)

@@ -254,7 +254,7 @@ def test_a_publisher_that_comes_late_shows_nothing_that_leaves(town: Town) -> No
     assert shown(town) == []
     town.store.save(replace(stale, message="as it was"))
     town.store.record_published(REPOSITORY, number, target_of("shop"), "")
-    town.loop.pull_requests.add((REPOSITORY, number))
+    town.loop.queues.pull_requests.add((REPOSITORY, number))
     town.loop.publishers.work_one((REPOSITORY, number))
     assert shown(town) == []
 

@@ -54,7 +54,7 @@ def test_the_page_names_every_file_and_option_of_the_command() -> None:
 
 
 def test_every_event_is_one_that_the_door_understands() -> None:
-    understood = {"pull_request", "issue_comment", *BUILD_EVENTS, *RERUN_EVENTS}
+    understood = {"pull_request", "issue_comment", "push", *BUILD_EVENTS, *RERUN_EVENTS}
     assert set(EVENTS) <= understood
 
 

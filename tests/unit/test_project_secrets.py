@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from previews.adapters.tables import to_json
+from previews.adapters.rows import to_json
 from previews.domain.database import SecretKind, SecretType
 from previews.domain.naming import folder_of, names_of
 from previews.domain.observation import SECRETS_FILE

@@ -52,7 +52,7 @@ def test_an_answer_as_expected_writes_nothing_and_wakes_no_worker(town: Town) ->
     before = effects_of(town)
     for _ in range(20):
         beat(town)
-        assert len(town.loop.keys) == 0
+        assert len(town.loop.queues.previews) == 0
     assert effects_of(town) == before
 
 
@@ -107,7 +107,7 @@ def test_a_hiccup_is_told_nobody(town: Town) -> None:
     town.settle()
     assert town.phase(1) is Phase.LIVE
     assert statuses(town) == before
-    assert len(town.loop.keys) == 0
+    assert len(town.loop.queues.previews) == 0
 
 
 def test_a_doubt_outlives_the_process_that_had_it(town: Town) -> None:
@@ -164,11 +164,16 @@ def test_the_pulse_is_nobodys_visit() -> None:
     town.start()
     town.open()
     town.settle()
-    namespace = town.projects["shop"].names(1).namespace
+    began = town.clock.now()
+    town.loop.look_at_traffic()
+    town.settle(60)
+    town.traffic.serve(town.projects["shop"].names(1).namespace)
     before = dict(town.loop.probes.sent())
     town.loop.pulse.look(KEY)
     assert town.loop.probes.sent() == {KEY: before[KEY] + 1}
-    assert town.loop._probes_sent() == {namespace: before[KEY] + 1}
+    town.loop.look_at_traffic()
+    assert town.loop.activity is not None
+    assert town.loop.activity.quiet_since(KEY) == began
 
 
 def a_pulse(clock: TownClock, *numbers: int, interval: float = 60.0) -> Pulse:

@@ -115,6 +115,18 @@ def test_writes_are_as_many_a_minute_and_an_hour_as_github_allows(machine: Machi
     assert machine.write() == 0
 
 
+def test_writes_are_not_counted_where_answers_say_nothing_of_limits(machine: Machine) -> None:
+    for _ in range(CREATIONS_PER_MINUTE):
+        machine.write()
+    assert machine.write() > 0
+
+    machine.budget.accepted(says_limits=False)
+    assert not any(machine.write() for _ in range(CREATIONS_PER_HOUR))
+
+    machine.budget.accepted(says_limits=True)
+    assert machine.write() > 0
+
+
 def test_too_many_writes_keep_nobody_from_reading(machine: Machine) -> None:
     for _ in range(CREATIONS_PER_MINUTE):
         machine.write()
@@ -143,7 +155,7 @@ def test_a_pause_of_unsaid_length_doubles_until_something_is_answered(machine: M
         3600.0,
         3600.0,
     ]
-    machine.budget.accepted()
+    machine.budget.accepted(says_limits=True)
     assert machine.budget.limited(60.0, is_said=False) == 60.0
 
 

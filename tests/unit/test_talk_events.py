@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from previews.web.talk import CommentNews, RerunNews
+from previews.web.talk import CommentNews, RerunNews, recall_rerun
 from tests.github.hooks import example
 from tests.unit.knocking import GUID, REPOSITORY, Door
 
@@ -125,6 +125,21 @@ def test_running_all_checks_again_names_their_pull_requests(door: Door) -> None:
     door.deliver(button("check_suite", suite), event="check_suite")
 
     assert door.heard == [RerunNews(repository=REPOSITORY, numbers=(2, 3), sender="ada")]
+
+
+def test_what_a_button_asks_for_is_kept_until_it_is_done(door: Door) -> None:
+    check = {"external_id": "previews:acme:hello#2", "output": {"text": "x" * 10_000}}
+
+    door.deliver(button("check_run", check), event="check_run")
+
+    (kept,) = door.store.unfinished_deliveries()
+    assert [recall_rerun(kept.event, kept.body)] == door.heard
+    assert len(kept.body) < 300
+
+
+@pytest.mark.parametrize("body", [b"{}", b"", b"\xff", b"[]", b'{"action": "rerequested"}'])
+def test_what_was_kept_in_another_form_is_no_button(body: bytes) -> None:
+    assert recall_rerun("check_run", body) is None
 
 
 @pytest.mark.parametrize("action", ["created", "completed"])

@@ -49,6 +49,10 @@ class Databases:
             }
         ]
 
+    def egress(self) -> list[Object]:
+        """What a project is told, so that its previews may reach the server."""
+        return [{"cidr": f"{self.node_ip}/32", "ports": [self.instance.login.port]}]
+
     def leftovers(self, key: PreviewKey) -> list[str]:
         """What the server still has of a preview."""
         name = database_name(key)

@@ -120,6 +120,7 @@ class Gitea:
                 "events": [
                     "pull_request",
                     "pull_request_sync",
+                    "push",
                     "pull_request_label",
                     "pull_request_comment",
                 ],

@@ -87,10 +87,11 @@ def build_image(source: Path, head_sha: str) -> Image:
 class ImageRepository:
     """One repository of a registry, spoken to without TLS on loopback."""
 
-    def __init__(self, registry: str, name: str) -> None:
+    def __init__(self, registry: str, name: str, login: tuple[str, str] | None = None) -> None:
+        """`login` is user and password of whoever pushes, for a registry that wants to know."""
         self.reference = f"{registry}/{name}"
         self._client = httpx2.Client(
-            base_url=f"http://{registry}/v2/{name}/", trust_env=False, timeout=30
+            base_url=f"http://{registry}/v2/{name}/", auth=login, trust_env=False, timeout=30
         )
 
     def close(self) -> None:

@@ -86,7 +86,7 @@ class Installation:
             "manager": {"enabled": False},
             "argocd": {"namespace": self._cluster.argocd_namespace},
             "gitops": {"url": gitops.url, "branch": gitops.branch, "path": gitops.path},
-            "secrets": {"sealedSecrets": {"enabled": True}},
+            "secrets": {"sealedSecrets": {"enabled": True}, "kubernetes": {"enabled": True}},
         }
         if self._waiting_zone and manager:
             values["manager"]["port"] = manager.port

@@ -94,11 +94,11 @@ class PullRequest:
         return str(self.preview().get("phase", ""))
 
     def page(self) -> Answer:
-        return ask(self.url)
+        return ask(self.url, find=self._world.address_of)
 
     def order(self, item: str) -> Answer:
         """Fill in the form of the page."""
-        return fill_in(f"{self.url}orders", {"item": item})
+        return fill_in(f"{self.url}orders", {"item": item}, find=self._world.address_of)
 
     def orders(self) -> list[str]:
         """What the page shows of its database, the newest first."""
@@ -176,9 +176,10 @@ class PullRequest:
 
     def leftovers(self) -> list[str]:
         """What there still is of it anywhere."""
-        databases = self._world.databases
+        databases, records = self._world.databases, self._world.records
         found = {
             "database": databases.leftovers(self.key) if databases else [],
+            "DNS record": records.left(self.key) if records else [],
             "Application": self.application(),
             "namespace": self.namespace(),
             "AppProject": self.app_project(),

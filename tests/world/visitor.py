@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -12,6 +12,10 @@ import httpx2
 OK = 200
 SEE_OTHER = 303
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+Find = Callable[[str], str | None]
+"""Where a host is: its address, or a name that the system's resolver is asked for; None if nobody knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +30,37 @@ class Answer:
         return f"HTTP {self.status}" if self.status else self.body
 
 
-def ask(url: str, user_agent: str = BROWSER) -> Answer:
-    """One request. A name below localhost is this machine's, as browsers and curl have it: no resolver is asked."""
-    return _send("GET", url, user_agent)
+def address_here(host: str) -> str:
+    """A name below localhost is this machine's, as browsers and curl have it: no resolver is asked."""
+    return "127.0.0.1" if host.endswith(".localhost") else host
 
 
-def fill_in(url: str, fields: Mapping[str, str]) -> Answer:
+def ask(url: str, user_agent: str = BROWSER, *, find: Find = address_here) -> Answer:
+    """One request."""
+    return _send("GET", url, user_agent, find)
+
+
+def fill_in(url: str, fields: Mapping[str, str], *, find: Find = address_here) -> Answer:
     """Send a form. The answer is the one to the form itself, wherever it leads."""
-    return _send("POST", url, BROWSER, fields)
+    return _send("POST", url, BROWSER, find, fields)
 
 
 def _send(
-    method: str, url: str, user_agent: str, fields: Mapping[str, str] | None = None
+    method: str, url: str, user_agent: str, find: Find, fields: Mapping[str, str] | None = None
 ) -> Answer:
     address = httpx2.URL(url)
+    found = find(address.host)
+    if found is None:
+        return Answer(None, f"{address.host} is not found")
     headers = {"host": address.netloc.decode("ascii"), "user-agent": user_agent}
-    if address.host.endswith(".localhost"):
-        address = address.copy_with(host="127.0.0.1")
     try:
         answer = httpx2.request(
-            method, address, data=fields, headers=headers, trust_env=False, timeout=5
+            method,
+            address.copy_with(host=found),
+            data=fields,
+            headers=headers,
+            trust_env=False,
+            timeout=5,
         )
     except httpx2.HTTPError as error:
         return Answer(None, f"{type(error).__name__}: {error}")

@@ -6,7 +6,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,9 @@ from tests.world.installation import GitOpsAddress, Installation
 from tests.world.kubernetes import Kubernetes
 from tests.world.manager import LOOPBACK, Manager, end_leftover
 from tests.world.pull_request import Page, PullRequest
+from tests.world.records import PreviewZone, zone_for
 from tests.world.teardown import remove_instance
+from tests.world.visitor import address_here
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "demo" / "shop"
@@ -56,6 +58,9 @@ class WorldOptions:
     databases: bool = False
     """Whether each preview has a database of its own, on a PostgreSQL server of this World."""
 
+    records: bool = False
+    """Whether each host has a record of its own, at a name server of this World. Not for a zone below localhost."""
+
     @property
     def zone(self) -> str:
         return self.hostname.partition(".")[2]
@@ -84,6 +89,7 @@ class World:
         self.charts_repository = f"{options.name}/charts"
         self.gitops_folder = "previews"
         self.databases: Databases | None = None
+        self.records: PreviewZone | None = None
         self._servers = ExitStack()
         self.bot: User
         self.manager: Manager
@@ -121,7 +127,7 @@ class World:
             self._let_go()
 
     def abandon(self) -> None:
-        """End the manager, and its database server, and leave the rest for people to look at.
+        """End the manager, and its own servers, and leave the rest for people to look at.
 
         The next World of this name removes it.
         """
@@ -187,6 +193,12 @@ class World:
         change(known)
         self.manager.configure(known)
 
+    def address_of(self, host: str) -> str | None:
+        """Where people find it; None if there is no such name."""
+        if self.records is None:
+            return address_here(host)
+        return next(iter(self.records.zone.addresses(host)), None)
+
     def spare_tag(self) -> str:
         """An image for pull requests that need any at all, built once."""
         if not self.images.has(SPARE_TAG):
@@ -230,6 +242,14 @@ class World:
             self.databases = self._servers.enter_context(serving)
         kubeconfig = self.installation.install(self.argocds_gitops, self.manager)
         self.manager.configure(self._configuration(kubeconfig))
+        if self.options.records:
+            self.records = self._servers.enter_context(self._zone())
+            self.records.configure(self.manager)
+
+    def _zone(self) -> AbstractContextManager[PreviewZone]:
+        options = self.options
+        host_pattern = options.hostname.replace("{project}", options.project)
+        return zone_for(host_pattern, instance=options.name, project=options.project)
 
     def _repository(
         self, name: str, source: Path | None, *, private: bool, folder: str = "."
@@ -328,6 +348,7 @@ class World:
             },
             "hostname": self.options.hostname,
             "database": own_database if self.databases else None,
+            "egress": self.databases.egress() if self.databases else [],
             "lifetime": {"sleep_after": self.options.sleep_after},
         }
 

@@ -115,6 +115,7 @@ class Standing:
             credential_at=role.credential_at if role and self.can_log_in else None,
             template=str(mark.build) if mark else "",
             migrated=mark.migrated if mark else "",
+            limits=mark.limits if mark else None,
         )
 
 

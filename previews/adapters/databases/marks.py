@@ -5,9 +5,10 @@ A comment that is not exactly one of these is no mark: whatever bears it is some
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from previews.domain.database import DatabaseLimits
 from previews.domain.naming import database_name
 from previews.domain.preview import PreviewKey
 
@@ -36,6 +37,8 @@ class DatabaseMark:
     created_at: datetime
     build: Build
     migrated: str = ""
+    limits: DatabaseLimits | None = None
+    """None in the marks that managers wrote before they noted them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +126,7 @@ def _fields(mark: Mark) -> dict[str, Any]:
                 "built_at": mark.build.built_at.isoformat(),
                 "ready": True,
                 "migrated": mark.migrated,
+                "limits": limits_in(mark.limits) if mark.limits else None,
             }
         case RoleMark():
             at = mark.credential_at.isoformat() if mark.credential_at else ""
@@ -151,6 +155,7 @@ def _mark(said: dict[str, Any]) -> Mark | None:
                 created_at=_time(said["created_at"]),
                 build=_build(said["template"], said),
                 migrated=_text(said["migrated"]),
+                limits=_limits(said.get("limits")),
             )
         case {"preview": str(key), "credential": str(credential)}:
             at = _text(said["credential_at"])
@@ -171,6 +176,32 @@ def _mark(said: dict[str, Any]) -> Mark | None:
 
 def _build(template: object, said: dict[str, Any]) -> Build:
     return Build(template=_text(template), built_at=_time(said["built_at"]))
+
+
+def limits_in(limits: DatabaseLimits) -> dict[str, int]:
+    """Each by its name, times in milliseconds."""
+    unit = timedelta(milliseconds=1)
+    return {
+        "connections": limits.connections,
+        "statement_timeout": limits.statement_timeout // unit,
+        "idle_timeout": limits.idle_timeout // unit,
+    }
+
+
+def _limits(said: object) -> DatabaseLimits | None:
+    match said:
+        case {
+            "connections": int(connections),
+            "statement_timeout": int(statement),
+            "idle_timeout": int(idle),
+        }:
+            return DatabaseLimits(
+                connections=connections,
+                statement_timeout=timedelta(milliseconds=statement),
+                idle_timeout=timedelta(milliseconds=idle),
+            )
+        case _:
+            return None
 
 
 def _text(value: object) -> str:

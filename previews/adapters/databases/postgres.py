@@ -111,6 +111,9 @@ class PostgresServer:
                     # What the preview has written stays, whoever removed its role.
                     self._ensure_role(session, key, kept.build.template, found)
                     self._finish(session, kept, limits, found.name)
+                elif kept.limits != limits:
+                    with session.transaction():
+                        self._limit(session, kept, limits)
                 return
             owned = owned_databases(session, self._instance)
             build = template_build(owned, template, self._instance)
@@ -264,19 +267,24 @@ class PostgresServer:
                     database, role
                 )
             )
+            self._limit(session, mark, limits)
+            session.run(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(database))
+
+    def _limit(self, session: Session, mark: DatabaseMark, limits: DatabaseLimits) -> None:
+        """Within a transaction, since the mark says which limits the role has."""
+        role = sql.Identifier(database_name(mark.key))
+        session.run(
+            sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(
+                role, sql.Literal(limits.connections)
+            )
+        )
+        for setting, time in _timeouts(limits).items():
             session.run(
-                sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(
-                    role, sql.Literal(limits.connections)
+                sql.SQL("ALTER ROLE {} SET {} = {}").format(
+                    role, sql.Identifier(setting), sql.Literal(time)
                 )
             )
-            for setting, time in _timeouts(limits).items():
-                session.run(
-                    sql.SQL("ALTER ROLE {} SET {} = {}").format(
-                        role, sql.Identifier(setting), sql.Literal(time)
-                    )
-                )
-            self._mark_database(session, mark)
-            session.run(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(database))
+        self._mark_database(session, replace(mark, limits=limits))
 
     def _mark_database(self, session: Session, mark: DatabaseMark) -> None:
         session.run(

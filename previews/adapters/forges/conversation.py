@@ -26,6 +26,7 @@ BODY_LENGTH_MAX = 65_536
 OVERLAP = timedelta(seconds=1)
 """How much earlier a forge is asked from: its times are whole seconds, and `since` may leave out its own."""
 
+_SEPARATORS = frozenset("/\\%?#")
 _PERMISSIONS = {
     "none": Permission.NONE,
     "read": Permission.READ,
@@ -109,6 +110,11 @@ def in_order(comments: list[PostedComment], since: datetime | None) -> list[Post
     """The oldest first, without those that were only asked for to be sure, each once."""
     wanted = {each.id: each for each in comments if since is None or each.updated_at >= since}
     return sorted(wanted.values(), key=lambda each: (each.created_at, each.id))
+
+
+def is_nobody(login: str) -> bool:
+    """Whether nobody can be called so: it would lead to another address than that of a person."""
+    return login in {"", ".", ".."} or not _SEPARATORS.isdisjoint(login)
 
 
 def read_permission(asked: Request, document: Json) -> Permission:

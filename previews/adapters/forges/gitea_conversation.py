@@ -15,6 +15,7 @@ from previews.adapters.forges.answers import (
 from previews.adapters.forges.conversation import (
     asked_since,
     in_order,
+    is_nobody,
     keep_comment,
     read_comment,
     read_permission,
@@ -45,8 +46,7 @@ class GiteaConversation:
         return in_order(found, since)
 
     def permission_of(self, repository: str, login: str) -> Permission:
-        if login in {"", ".", ".."}:
-            # Nobody is called so, and it would lead to another address.
+        if is_nobody(login):
             return Permission.NONE
         person = quote(login, safe="")
         path = repository_path(repository, "collaborators", person, "permission")

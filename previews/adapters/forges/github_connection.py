@@ -41,6 +41,7 @@ PAGES_MAX = 200
 TIMEOUT_SECONDS = 10
 DONE = frozenset({HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT})
 """How GitHub answers what it has nothing to tell about."""
+LIMIT_HEADER = "x-ratelimit-limit"
 
 _NEXT = re.compile(r'<([^<>]+)>[^,<]*;\s*rel="next"')
 _REPOSITORY = re.compile(r"/repos/([^/?]+/[^/?]+)")
@@ -292,7 +293,7 @@ class GitHubConnection:
         if (sent.etag and status == HTTPStatus.NOT_MODIFIED) or (
             sent.wants is NoneType and status in DONE
         ):
-            budget.accepted()
+            budget.accepted(says_limits=LIMIT_HEADER in headers)
             return None
         try:
             document = read_json(sent.request, status, headers, text, wants=sent.wants)
@@ -304,7 +305,7 @@ class GitHubConnection:
             is_said = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
             wait = budget.limited(error.retry_after_seconds, is_said=is_said)
             raise TransientError(error.reason, error.message, retry_after_seconds=wait) from error
-        budget.accepted()
+        budget.accepted(says_limits=LIMIT_HEADER in headers)
         return document
 
     def _check_host(self, asked: Request, url: str) -> None:

@@ -14,6 +14,7 @@ from previews.adapters.forges.answers import (
 from previews.adapters.forges.conversation import (
     asked_since,
     in_order,
+    is_nobody,
     keep_comment,
     read_comment,
     read_permission,
@@ -41,6 +42,8 @@ class GitHubConversation:
         return in_order(found, since)
 
     def permission_of(self, repository: str, login: str) -> Permission:
+        if is_nobody(login):
+            return Permission.NONE
         person = quote(login, safe="")
         path = repository_path(repository, "collaborators", person, "permission")
         try:

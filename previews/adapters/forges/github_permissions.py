@@ -64,6 +64,7 @@ ENVIRONMENTS: Final = Permission(
 EVENTS: Final[Mapping[str, str]] = {
     "pull_request": "a pull request was opened, pushed to, labelled or closed",
     "issue_comment": "somebody gave a command",
+    "push": "a base branch may hold another `.previews.yaml` now",
     "check_run": "somebody wants a check run again, or a CI elsewhere has come further",
     "check_suite": "the same of all checks of a commit",
     "workflow_run": "a workflow that builds an image has come further",

@@ -61,12 +61,15 @@ class RateBudget:
         self._paused_until = -math.inf
         self._unsaid_in_a_row = 0
         self._creations: deque[float] = deque()
+        self._has_limits = True
+        """Until an answer comes that says nothing of any."""
 
     def take(self, *, is_feedback: bool, creates: bool) -> float:
         """Begin a request: 0 if it may be sent, and then `end` must follow; else the seconds to wait first."""
         now = self._monotonic()
         with self._lock:
             waits = [self._paused_until - now, self._until_allowed(now, is_feedback=is_feedback)]
+            creates &= self._has_limits
             if creates:
                 waits.append(self._until_creation(now))
             wait = max(waits)
@@ -90,10 +93,15 @@ class RateBudget:
                 return
             self._window, self._window_ends = said, now + said.seconds_left
 
-    def accepted(self) -> None:
-        """A request was not limited."""
+    def accepted(self, *, says_limits: bool) -> None:
+        """A request was not limited.
+
+        GitHub says in each answer what its limits are; a server of one's own has none unless somebody sets them, and
+        then `says_limits` is false: what is written there is not counted.
+        """
         with self._lock:
             self._unsaid_in_a_row = 0
+            self._has_limits = says_limits
 
     def limited(self, seconds: float, *, is_said: bool) -> float:
         """The forge wants to be left alone. Comes back with how long it is: each time longer, if it did not say."""

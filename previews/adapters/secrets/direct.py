@@ -9,7 +9,7 @@ import base64
 from previews.adapters.kubernetes_answers import Raw
 from previews.adapters.kubernetes_api import KubernetesAPI, Resource
 from previews.adapters.secrets.concealment import words
-from previews.adapters.secrets.manifest import credential, mapping
+from previews.adapters.secrets.manifest import OPEN_TO_SEALED, credential, mapping
 from previews.domain import labels
 from previews.domain.database import Secret
 from previews.domain.preview import PreviewKey
@@ -42,8 +42,11 @@ class DirectSecrets:
         return ""
 
     def credential_of(self, key: PreviewKey, namespace: str, name: str, manifest: str) -> str:  # noqa: ARG002 it is never in Git
+        """Empty as well for one that goes together with something else, such as what was sealed before."""
         found = self._api.fetch_metadata(_secrets(namespace), name)
-        return credential(found) if found is not None and self._is_ours(found, key) else ""
+        if found is None or not self._is_ours(found, key):
+            return ""
+        return "" if mapping(found, "metadata").get("ownerReferences") else credential(found)
 
     def problem(self, namespace: str, name: str) -> str:
         found = self._api.fetch_metadata(_secrets(namespace), name)
@@ -58,7 +61,7 @@ class DirectSecrets:
             "name": secret.name,
             "namespace": secret.namespace,
             "labels": dict(secret.labels),
-            "annotations": {labels.CREDENTIAL: secret.credential},
+            "annotations": {labels.CREDENTIAL: secret.credential, **OPEN_TO_SEALED},
         }
         change = {
             "apiVersion": "v1",
@@ -74,7 +77,12 @@ class DirectSecrets:
             self._api.create(resource, change)
             return
         found = mapping(before, "metadata")
-        seen = {"uid": found.get("uid"), "resourceVersion": found.get("resourceVersion")}
+        seen = {
+            "uid": found.get("uid"),
+            "resourceVersion": found.get("resourceVersion"),
+            # It may have come another way before, and must not go with what it was made of.
+            "ownerReferences": None,
+        }
         self._api.patch(resource, secret.name, {**change, "metadata": metadata | seen})
 
     def _is_ours(self, found: Raw, key: PreviewKey) -> bool:

@@ -14,7 +14,13 @@ from previews.adapters.kubernetes_answers import Raw
 from previews.adapters.kubernetes_api import KubernetesAPI, Resource
 from previews.adapters.secrets import store_command
 from previews.adapters.secrets.conditions import Reading, problem_of
-from previews.adapters.secrets.manifest import credential, mapping, read, write
+from previews.adapters.secrets.manifest import (
+    OPEN_TO_SEALED,
+    credential,
+    mapping,
+    read,
+    write,
+)
 from previews.domain import labels
 from previews.domain.database import Secret, SecretType
 from previews.domain.hosts import placeholders
@@ -144,7 +150,10 @@ class ExternalSecrets:
                     "template": {
                         "engineVersion": "v2",
                         "mergePolicy": policy,
-                        "metadata": {"labels": secret.labels, "annotations": noted},
+                        "metadata": {
+                            "labels": secret.labels,
+                            "annotations": noted | OPEN_TO_SEALED,
+                        },
                         "type": secret.type.value,
                         **more,
                     },

@@ -6,6 +6,10 @@ from previews.adapters.kubernetes_answers import Raw
 from previews.adapters.manifest_yaml import as_yaml, object_in
 from previews.domain import labels
 
+OPEN_TO_SEALED = {"sealedsecrets.bitnami.com/managed": "true"}
+"""Annotation of every Secret that is not sealed: by it the sealed-secrets controller takes one over, should the project
+choose that way later. It overwrites no other, and the manager may not delete any."""
+
 
 def write(document: Mapping[str, object]) -> str:
     """As YAML in blocks, so that a change in Git shows what changed."""
