@@ -33,6 +33,7 @@ from tests.bench.targets import (
     target_rows,
     text_table,
 )
+from tests.bench.told import measure_told
 from tests.bench.whole_path import measure_among, measure_forge_git, measure_pods
 from tests.cluster import RunningCluster, preflight, running
 from tests.cluster.progress import Progress
@@ -57,6 +58,7 @@ PARTS: dict[str, OnCluster | None] = {
     "pods": measure_pods,
     "sleep": measure_sleep,
     "gate": measure_gate,
+    "told": measure_told,
     "gitea": measure_forge_git,
     "50": partial(measure_among, size=50, beside_stuck=True),
     "300": partial(measure_among, size=300, beside_stuck=False),

@@ -17,8 +17,13 @@ import structlog
 
 from previews.adapters.cluster import KubernetesCluster
 from previews.adapters.store import SQLStore
-from previews.domain.inventory import Limits, Sweep
+from previews.domain.inventory import (
+    Sweep,
+)
 from previews.domain.naming import shard_of
+from previews.domain.orphans import (
+    Limits,
+)
 from previews.domain.preview import HeadSha, Manifests, Phase, PreviewKey, PullRequest, Stage
 from previews.domain.record import PreviewRecord
 from previews.reconcile.collector import Collector
@@ -94,6 +99,7 @@ def _collector(
         deployments=DeploymentInventory(
             None, Effects(LoggingWitness()), instance=INSTANCE, repositories=()
         ),
+        branch=branch,
         writer=branch,
         effects=Effects(LoggingWitness()),
         clock=clock,

@@ -9,9 +9,9 @@ from previews.domain.database import DatabasePolicy
 from previews.domain.ports import Store
 from previews.domain.preview import Phase, PreviewKey
 from previews.domain.resource_ports import DatabaseServer
+from previews.reconcile.assembly import join_loop
 from previews.reconcile.controller import Controller
 from previews.reconcile.effects import Effect
-from previews.reconcile.loop import Loop
 from previews.reconcile.world import World
 from tests.bench.figures import Part
 from tests.fakes.store import InMemoryStore
@@ -30,7 +30,7 @@ class _BusyTown(Surroundings):
         super().__init__([project("shop", database=policy)])
         self._server = server
         self.store = InMemoryStore()
-        self.loop = Loop(self.world(self.store), self.options(), CountingWitness())
+        self.loop = join_loop(self.world(self.store), self.options(), CountingWitness())
         self.controller = Controller(self.loop, self.cluster)
 
     def world(self, store: Store) -> World:

@@ -57,6 +57,8 @@ class RigOptions:
     """Whether Argo CD is told of the GitOps repository."""
     resync: str = "60s"
     """The default of the manager."""
+    zone: str | None = None
+    """Of the previews' hosts, which somebody else has to give their names. None: one below localhost."""
 
 
 class Rig:
@@ -72,7 +74,7 @@ class Rig:
         self.images = ImageRepository(cluster.registry, f"{name}/shop")
         self.installation = Installation(cluster, name)
         self.repository = f"{name}/shop"
-        self.zone = f"{name}.localhost"
+        self.zone = options.zone or f"{name}.localhost"
         self.secret = secrets.token_hex(20)
         self.manager: Manager
         self.shop: Checkout

@@ -4,7 +4,20 @@
 zone, and a resolver that follows delegations and validates signatures.
 """
 
+from tests.bind.installation import missing
 from tests.bind.internet import Internet, internet
 from tests.bind.server import KEY, BindProcess, Key, name_server
+from tests.bind.zone import NameServerAwayError, Record, Zone
 
-__all__ = ["KEY", "BindProcess", "Internet", "Key", "internet", "name_server"]
+__all__ = [
+    "KEY",
+    "BindProcess",
+    "Internet",
+    "Key",
+    "NameServerAwayError",
+    "Record",
+    "Zone",
+    "internet",
+    "missing",
+    "name_server",
+]

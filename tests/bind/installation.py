@@ -16,6 +16,7 @@ import pytest
 from tests.cluster.layout import cache_folder
 
 PACKAGES = ("bind9", "bind9-utils")
+MISSING = "BIND is missing: `python -m tests.prepare` fetches Debian's package bind9"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INSTALLED = re.compile(r"^Inst (\S+) ", re.MULTILINE)
 
@@ -37,8 +38,13 @@ def programs() -> Programs:
     """What there is. Skips the test, saying what to do, if there is none."""
     found = _system() or _unpacked()
     if found is None:
-        pytest.skip("BIND is missing: `python -m tests.prepare` fetches Debian's package bind9")
+        pytest.skip(MISSING)
     return found
+
+
+def missing() -> str:
+    """What to do before a name server can be started; empty if nothing is missing."""
+    return "" if _system() or _unpacked() else MISSING
 
 
 def fetch() -> str | None:

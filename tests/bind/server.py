@@ -45,7 +45,7 @@ EVERYTHING = f'allow-update {{ key "{KEY.name}"; }}; allow-transfer {{ key "{KEY
 
 @dataclass(kw_only=True)
 class BindProcess:
-    """A server. `freeze` has it take questions and answer none."""
+    """A server. `freeze` has it take questions and answer none; started again, it knows what it was told before."""
 
     installed: Programs
     directory: Path
@@ -64,7 +64,9 @@ class BindProcess:
         blocks = []
         for origin, text in self.zones.items():
             file = self.directory / f"{origin.rstrip('.') or 'root'}.zone"
-            file.write_text(text)
+            # What was updated since lies in a journal beside the file, or in the file.
+            if not file.exists():
+                file.write_text(text)
             blocks.append(f'zone "{origin}" {{ type primary; file "{file}"; {self.rights} }};\n')
         configuration = self.directory / "named.conf"
         configuration.write_text(self._configuration() + "".join(blocks) + self.statements)
@@ -80,11 +82,16 @@ class BindProcess:
         self._wait()
 
     def stop(self) -> None:
+        """SIGKILL: nothing is written out before."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
 
     def freeze(self) -> None:
         assert self._process is not None

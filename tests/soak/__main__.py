@@ -1,4 +1,5 @@
-"""The command line: `python -m tests.soak [--lives N] [--abreast N] [--seed N] [--no-faults] [--databases]`.
+"""The command line: `python -m tests.soak [--lives N] [--abreast N] [--seed N] [--no-faults]`, and what lives there
+besides: `[--databases] [--dns] [--github]`.
 
 Exit codes: 0 nothing is left and everything converged, 1 not so, 3 this machine cannot run the cluster.
 """
@@ -9,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterable
 
+from tests import bind
 from tests.cluster import preflight, running
 from tests.cluster.progress import Progress
 from tests.soak.run import Size, soak
@@ -33,6 +35,9 @@ def main() -> int:
     if size.databases and (missing := missing_server()):
         print(missing, file=sys.stderr)
         return CANNOT_RUN
+    if size.dns and (missing := bind.missing()):
+        print(missing, file=sys.stderr)
+        return CANNOT_RUN
     progress = Progress()
     try:
         with alone_on(cluster.directory, "the soak"):
@@ -40,7 +45,7 @@ def main() -> int:
     except KeyboardInterrupt:
         progress.say("interrupted; everything that was made is taken back")
         return INTERRUPTED
-    save(outcome.figures(), with_faults=size.with_faults, databases=size.databases)
+    save(outcome.figures(), kind=size.kind)
     _report(outcome)
     return 0 if outcome.is_clean else 1
 
@@ -60,6 +65,12 @@ def _parse_arguments() -> Size:
     parser.add_argument(
         "--databases", action="store_true", help="each preview has a database and a sealed secret"
     )
+    parser.add_argument(
+        "--dns", action="store_true", help="each preview has a record of its own at a name server"
+    )
+    parser.add_argument(
+        "--github", action="store_true", help="at the stand-in GitHub, as an App, instead of Gitea"
+    )
     given = parser.parse_args()
     return Size(
         lives=given.lives,
@@ -67,6 +78,8 @@ def _parse_arguments() -> Size:
         seed=secrets.randbelow(10**6) if given.seed is None else given.seed,
         with_faults=not given.no_faults,
         databases=given.databases,
+        dns=given.dns,
+        github=given.github,
     )
 
 

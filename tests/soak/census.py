@@ -1,4 +1,5 @@
-"""What there is of previews, from outside: the API server, the Git server's disk, a database server; never the manager.
+"""What there is of previews, from outside: the API server, the Git server's disk, a database server, a zone; never
+the manager.
 
 Shard roots and the objects that keep a shard's folder from becoming empty stay by design, and are counted apart.
 """
@@ -18,6 +19,8 @@ from previews.domain.naming import ROOTS_FOLDER, key_of_folder
 from tests.bench.pages import LABEL
 from tests.cluster import RunningCluster
 from tests.soak import server_census
+from tests.soak.forge import SoakForge
+from tests.soak.records import RECORDS, SoakRecords
 from tests.soak.server_census import ServerCensus
 from tests.soak.things import Thing
 
@@ -75,8 +78,8 @@ def twice(things: Iterable[Thing]) -> list[str]:
 
 
 class Census:
-    """Asked as the cluster's administrator. Raises httpx2.HTTPError while the API server is away, and the database
-    server's errors while that is."""
+    """Asked as the cluster's administrator. Raises httpx2.HTTPError while the API server is away, and the errors of the
+    database server and of the name server while they are."""
 
     def __init__(
         self,
@@ -86,12 +89,16 @@ class Census:
         gitops_on_disk: Path,
         folder: str,
         server: ServerCensus | None,
+        records: SoakRecords | None,
+        forge: SoakForge,
     ) -> None:
         """Secrets are counted where there is a database server."""
         self._instance = instance
         self._gitops = gitops_on_disk
         self._folder = folder
         self._server = server
+        self._records = records
+        self._forge = forge
         argocd = f"/apis/argoproj.io/v1alpha1/namespaces/{cluster.argocd_namespace}"
         owned = f"{labels.INSTANCE}={instance}"
         secrets = (
@@ -117,6 +124,13 @@ class Census:
     def close(self) -> None:
         self._client.close()
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All that may not be left."""
+        of_databases = DATABASE_KINDS if self._server else ()
+        of_records = (RECORDS,) if self._records else ()
+        return (*KINDS, *of_databases, *of_records, *self._forge.kinds)
+
     def take(self) -> list[Thing]:
         """Everything that there is now."""
         found = [
@@ -125,8 +139,9 @@ class Census:
             for each in self._list(path, selector)
         ]
         on_server = self._server.take() if self._server else []
+        in_zone = self._records.take() if self._records else []
         in_git = files_in_git(self._gitops, self._folder)
-        return sorted([*found, *in_git, *on_server], key=str)
+        return sorted([*found, *in_git, *on_server, *in_zone, *self._forge.take()], key=str)
 
     def _list(self, path: str, selector: str) -> list[Object]:
         answer = self._client.get(path, params={"labelSelector": selector}).raise_for_status()

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from previews.domain.preview import HeadSha, Phase
 from tests.soak.agreement import Agreement
 from tests.soak.board import Board, IsSo, Said
-from tests.soak.forge import ForgeRefusedError, PatientForge
+from tests.soak.forge import ForgeRefusedError, SoakForge
 from tests.soak.lives import Act, Step
 from tests.soak.orders import NotTakenError, Ordered, Orders
+from tests.soak.records import SoakRecords
 
 QUESTION = "/preview help"
 OUTCOME_SECONDS = 120.0
@@ -19,6 +20,7 @@ OUTCOME_SECONDS = 120.0
 REMOVED_SECONDS = 300.0
 REMARKABLE_SECONDS = 60.0
 """The target of the 95th percentile without faults: what takes longer is worth a look at the logs."""
+LOOK_SECONDS = 0.5
 UNKNOWN_SECONDS = 45.0
 """A pull request that is still unknown then, three resyncs after its close, was never heard of."""
 
@@ -55,25 +57,30 @@ class Crowd:
 
     def __init__(
         self,
-        forge: PatientForge,
+        forge: SoakForge,
         board: Board,
         scripts: Sequence[Sequence[Step]],
+        *,
         databases: DatabaseActs | None,
+        records: SoakRecords | None,
         say: Callable[[str], None],
     ) -> None:
         self._forge = forge
         self._board = board
         self._scripts = scripts
         self._databases = databases
+        self._records = records
         self._say = say
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self.lives: list[Life] = []
         self.refused: list[str] = []
         self.wrong: list[str] = []
-        """Databases that were not as they had to be by then."""
+        """Databases and records that were not as they had to be by then."""
         self.agreed: Counter[Act] = Counter()
         """Live previews whose database was found to be right, by what was done before."""
+        self.named: Counter[Act] = Counter()
+        """Likewise those whose host had its record."""
         self._calm = threading.Event()
         self._gone: set[int] = set()
         self._done = 0
@@ -164,8 +171,28 @@ class Crowd:
         if act is not Act.STAY:
             seconds = life.order_seconds if ordered else life.live_seconds
             seconds.append(time.monotonic() - began)
+        self._wait_until_told(life, act, head_sha)
         if self._databases:
-            self._note(act, self._databases.agreement.problem(_number(life), self._ended))
+            problem = self._databases.agreement.problem(_number(life), self._ended)
+            self._note(self.agreed, act, problem)
+        if self._records:
+            self._note(self.named, act, self._records.problem(_number(life), self._ended))
+
+    def _wait_until_told(self, life: Life, act: Act, head_sha: HeadSha) -> None:
+        """What the forge shows people becomes what the manager says."""
+        number = _number(life)
+        deadline = time.monotonic() + OUTCOME_SECONDS
+        while not self._forge.shows_live(number, head_sha):
+            if time.monotonic() > deadline:
+                problem = (
+                    f"{number}: live, and the forge does not show it after {OUTCOME_SECONDS:g} s"
+                )
+                with self._lock:
+                    self.wrong.append(problem)
+                self._say(f"after {act}: {problem}")
+                return
+            if self._ended.wait(LOOK_SECONDS):
+                return
 
     def _stay(self, life: Life) -> None:
         """Nobody wants anything of it: it keeps its database and its password, whatever happens around it."""
@@ -177,12 +204,14 @@ class Crowd:
             return
         after = self._board.said(number)
         if is_live(before, head_sha) and before and after and before.database != after.database:
-            self._note(Act.STAY, f"{number}: {before.database} became {after.database}")
+            self._note(
+                self.agreed, Act.STAY, f"{number}: {before.database} became {after.database}"
+            )
 
-    def _note(self, act: Act, problem: str) -> None:
+    def _note(self, right: Counter[Act], act: Act, problem: str) -> None:
         with self._lock:
             if not problem:
-                self.agreed[act] += 1
+                right[act] += 1
                 return
             self.wrong.append(problem)
         self._say(f"not as it has to be after {act}: {problem}")

@@ -16,6 +16,7 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
+from tests.bind import BindProcess
 from tests.cluster import RunningCluster
 from tests.cluster.layout import Layout
 from tests.cluster.processes import PidFile, wait_while
@@ -33,7 +34,7 @@ Away = tuple[Callable[[], None], Callable[[], None]]
 
 
 class Fault(StrEnum):
-    """Gitea is forge and Git server in one."""
+    """Gitea is forge and Git server in one; where GitHub is the forge, it is the Git server alone."""
 
     FORGE_KILLED = "forge and Git server killed"
     FORGE_RESTARTED = "forge and Git server restarted"
@@ -45,10 +46,19 @@ class Fault(StrEnum):
     DATABASE_KILLED = "database server killed"
     """All of its processes at once, and nothing is written out before."""
     DATABASE_RESTARTED = "database server restarted"
+    NAME_SERVER_KILLED = "name server killed"
+    NAME_SERVER_SILENT = "name server silent"
+    """It hears everything, and does it when it wakes up: long after whoever asked has given up."""
+    GITHUB_AWAY = "GitHub hangs up on everybody"
+    GITHUB_SICK = "GitHub answers 502"
+    GITHUB_UNHEARD = "GitHub does what it is asked, and all answers are lost"
+    GITHUB_LIMITS = "GitHub limits everybody"
 
 
 OF_DATABASES = (Fault.DATABASE_KILLED, Fault.DATABASE_RESTARTED)
-WITHOUT_DATABASES = tuple(fault for fault in Fault if fault not in OF_DATABASES)
+OF_RECORDS = (Fault.NAME_SERVER_KILLED, Fault.NAME_SERVER_SILENT)
+OF_GITHUB = (Fault.GITHUB_AWAY, Fault.GITHUB_SICK, Fault.GITHUB_UNHEARD, Fault.GITHUB_LIMITS)
+COMMON = tuple(fault for fault in Fault if fault not in (*OF_DATABASES, *OF_RECORDS, *OF_GITHUB))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,7 @@ class Planned:
     outage_seconds: float
 
 
-def schedule(seed: int, faults: Sequence[Fault] = WITHOUT_DATABASES) -> Iterator[Planned]:
+def schedule(seed: int, faults: Sequence[Fault] = COMMON) -> Iterator[Planned]:
     """Endless. Each kind comes once before any comes again, so that a short run meets all of them too."""
     random = Random(f"{seed}/faults")
     while True:
@@ -79,11 +89,17 @@ class Injector:
         manager: Manager,
         *,
         database: PostgresProcess | None,
+        name_server: BindProcess | None,
+        forge: Mapping[Fault, Away],
         deaf: Callable[[], AbstractContextManager[None]],
         say: Callable[[str], None],
     ) -> None:
-        self._schedule = schedule(seed, tuple(Fault) if database else WITHOUT_DATABASES)
+        of_databases = OF_DATABASES if database else ()
+        of_records = OF_RECORDS if name_server else ()
+        self._schedule = schedule(seed, (*COMMON, *of_databases, *of_records, *forge))
         self._database = database
+        self._name_server = name_server
+        self._forge = forge
         self._cluster = cluster
         self._manager = manager
         self._deaf = deaf
@@ -109,6 +125,8 @@ class Injector:
             self._cluster.start(component)
         if self._database and not self._database.is_running:
             self._database.start()
+        if self._name_server and not self._name_server.is_running:
+            self._name_server.start()
         if not self._manager.is_running:
             self._manager.start(until_ready=False)
         if self._wrong and error is None:
@@ -138,19 +156,28 @@ class Injector:
             Fault.API_SERVER_RESTARTED: self._stopped("kube-apiserver"),
             Fault.MANAGER_KILLED: (manager.kill, partial(manager.start, until_ready=False)),
             Fault.MANAGER_RESTARTED: (manager.stop, partial(manager.start, until_ready=False)),
+            **self._forge,
         }
         if database := self._database:
             away |= {
                 Fault.DATABASE_KILLED: (partial(database.stop, "immediate"), database.start),
                 Fault.DATABASE_RESTARTED: (database.stop, database.start),
             }
+        if server := self._name_server:
+            away |= {
+                Fault.NAME_SERVER_KILLED: (server.stop, server.start),
+                Fault.NAME_SERVER_SILENT: (server.freeze, server.thaw),
+            }
+        # What has not to be started again stays away for longer.
+        longer_seconds = planned.outage_seconds + PAUSE_SECONDS[0]
         if planned.fault is Fault.DEAF:
             with self._deaf():
-                self._stopping.wait(planned.outage_seconds + PAUSE_SECONDS[0])
+                self._stopping.wait(longer_seconds)
             return
         end, begin = away[planned.fault]
         end()
-        self._stopping.wait(planned.outage_seconds)
+        is_longer = planned.fault in (*OF_GITHUB, Fault.NAME_SERVER_SILENT)
+        self._stopping.wait(longer_seconds if is_longer else planned.outage_seconds)
         begin()
 
     def _stopped(self, component: str) -> Away:

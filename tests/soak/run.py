@@ -1,9 +1,9 @@
 """One run: the rig, the crowd, the faults, and after all of it the judgement."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 import httpx2
@@ -11,13 +11,11 @@ import psycopg
 
 from previews.domain.preview import Phase
 from tests.bench.rig import FOLDER, PROJECT, Rig, RigOptions
+from tests.bind import NameServerAwayError
 from tests.cluster import RunningCluster
 from tests.cluster.layout import Layout
 from tests.soak.board import Board
-from tests.soak.branches import Branches
 from tests.soak.census import (
-    DATABASE_KINDS,
-    KINDS,
     Census,
     count,
     is_shards,
@@ -27,10 +25,14 @@ from tests.soak.census import (
 )
 from tests.soak.crowd import Crowd
 from tests.soak.databases import SoakDatabases, databases_for_soak
+from tests.soak.drain import drain
 from tests.soak.faults import Injector
-from tests.soak.forge import PatientForge
+from tests.soak.forge import SoakForge
+from tests.soak.gitea_forge import gitea_for_soak
+from tests.soak.github_forge import github_for_soak
 from tests.soak.hearing import LossyRelay
-from tests.soak.lives import RESIDENTS, script
+from tests.soak.lives import RESIDENTS, Step, script
+from tests.soak.records import RECEIPT_LINE, ZONE, SoakRecords, records_for_soak
 from tests.soak.things import Thing
 from tests.soak.verdict import Outcome, check_all
 from tests.world.waiting import NotSeenError, wait_until
@@ -61,40 +63,75 @@ class Size:
     with_faults: bool
     databases: bool
     """Whether each preview has one of its own."""
+    dns: bool
+    """Whether each preview's host has a record of its own."""
+    github: bool
+    """Whether the forge is the stand-in GitHub, and the manager a GitHub App there."""
+
+    @property
+    def kind(self) -> str:
+        """What its figures are kept under; empty for the usual one."""
+        parts = {
+            "databases": self.databases,
+            "dns": self.dns,
+            "github": self.github,
+            "without_faults": not self.with_faults,
+        }
+        return "_".join(name for name, is_so in parts.items() if is_so)
 
 
 def soak(cluster: RunningCluster, size: Size, say: Say) -> Outcome:
     """Live all lives, wait until everything has settled, and say how it stands."""
     say(f"seed {size.seed}")
-    options = RigOptions(name=NAME, gitops_at_forge=True, resync=RESYNC)
+    zone = ZONE if size.dns else None
+    options = RigOptions(name=NAME, gitops_at_forge=True, resync=RESYNC, zone=zone)
     with ExitStack() as stack:
         # Whoever uses the server ends before it.
         databases = (
             stack.enter_context(databases_for_soak(cluster, NAME)) if size.databases else None
         )
+        records = stack.enter_context(records_for_soak(NAME)) if size.dns else None
         rig = stack.enter_context(Rig(cluster, options))
-        return Soak(rig, size, databases, say).run()
+        scripts = [
+            *(script(size.seed, index, databases=size.databases) for index in range(size.lives)),
+            *(RESIDENTS if databases else ()),
+        ]
+        forge = stack.enter_context(_forge_for(size, rig, scripts))
+        made = Soak(rig, forge, scripts, size=size, databases=databases, records=records, say=say)
+        return made.run()
+
+
+def _forge_for(
+    size: Size, rig: Rig, scripts: Sequence[Sequence[Step]]
+) -> AbstractContextManager[SoakForge]:
+    return github_for_soak(rig, scripts) if size.github else gitea_for_soak(rig, scripts)
 
 
 class Soak:
     """A rig with a crowd before it."""
 
-    def __init__(self, rig: Rig, size: Size, databases: SoakDatabases | None, say: Say) -> None:
+    def __init__(
+        self,
+        rig: Rig,
+        forge: SoakForge,
+        scripts: Sequence[Sequence[Step]],
+        *,
+        size: Size,
+        databases: SoakDatabases | None,
+        records: SoakRecords | None,
+        say: Say,
+    ) -> None:
         self._rig = rig
+        self._forge = forge
         self._size = size
         self._databases = databases
+        self._records = records
         self._say = say
         self._relay = LossyRelay(
             rig.manager.port, seed=size.seed, lost_share=LOST_SHARE if size.with_faults else 0.0
         )
         self._board = Board(rig.manager, PROJECT)
-        scripts = [
-            *(script(size.seed, index, databases=size.databases) for index in range(size.lives)),
-            *(RESIDENTS if databases else ()),
-        ]
         self._residents = range(size.lives, len(scripts))
-        self._branches = Branches(rig.shop, scripts)
-        self._forge = PatientForge(rig.cluster, rig.repository, self._branches)
         gitops = Layout(rig.cluster.directory).data / f"gitea/repositories/{NAME}/gitops.git"
         self._census = Census(
             rig.cluster,
@@ -102,9 +139,13 @@ class Soak:
             gitops_on_disk=gitops,
             folder=FOLDER,
             server=databases.census if databases else None,
+            records=records,
+            forge=forge,
         )
         self._acts = databases.acts(rig.manager, gitops) if databases else None
-        self._crowd = Crowd(self._forge, self._board, scripts, self._acts, say)
+        self._crowd = Crowd(
+            forge, self._board, scripts, databases=self._acts, records=records, say=say
+        )
         self._after_receipt: set[Thing] = set()
         self._twice: set[str] = set()
         self._strangers: set[str] = set()
@@ -112,8 +153,7 @@ class Soak:
     def run(self) -> Outcome:
         rig, size = self._rig, self._size
         with ExitStack() as stack:
-            for client in (self._forge, self._census):
-                stack.enter_context(closing(client))
+            stack.enter_context(closing(self._census))
             if self._acts:
                 stack.enter_context(closing(self._acts.orders))
             for part in (self._relay, self._board):
@@ -121,10 +161,12 @@ class Soak:
                 part.start()
             if self._databases:
                 self._databases.configure(rig.manager)
-            self._branches.prepare()
-            self._say(f"{size.lives} branches are pushed")
+            if self._records:
+                self._records.zone.configure(rig.manager)
+            self._forge.prepare()
+            self._say(f"{size.lives} branches are there")
             rig.manager.start()
-            rig.gitea.create_webhook(rig.repository, self._relay.url, rig.secret)
+            self._forge.connect(self._relay.url)
             began = time.monotonic()
             with self._residents_living():
                 with self._faults() as counted:
@@ -145,6 +187,8 @@ class Soak:
             rig.cluster,
             rig.manager,
             database=self._databases.process if self._databases else None,
+            name_server=self._records.zone.server if self._records else None,
+            forge=self._forge.outages(),
             deaf=self._relay.deaf,
             say=self._say,
         ) as injector:
@@ -185,7 +229,8 @@ class Soak:
         try:
             things = self._census.take()
             strangers = self._acts.agreement.strangers() if self._acts else []
-        except (httpx2.HTTPError, psycopg.OperationalError):
+            strangers += self._records.wrong() if self._records else []
+        except (httpx2.HTTPError, psycopg.OperationalError, NameServerAwayError):
             now = "?"
         else:
             gone &= crowd.gone()  # but for those that were reopened while this was looked at
@@ -207,9 +252,12 @@ class Soak:
         try:
             wait_until("the manager misses nothing", lambda: rig.manager.missing() == {})
             wait_until("nothing is left", self._is_over, seconds=CONVERGED_SECONDS)
+            if forge.forget_project():
+                self._say("nothing is left; now the project goes, with one more preview")
+                drain(rig, forge, self._residents.stop)
             self._say(f"nothing is left; for {HOLD_SECONDS:g} s it must stay so")
             time.sleep(HOLD_SECONDS)
-        except NotSeenError as error:
+        except (NotSeenError, httpx2.HTTPError) as error:
             self._say(str(error))
         return self._census.take()
 
@@ -232,36 +280,33 @@ class Soak:
     def _without_receipt(self) -> list[str]:
         """Pull requests that had a preview, and nothing that says what became of each thing of it."""
         receipts = {each["number"]: each["receipt"] for each in self._rig.manager.previews()}
-        return [
-            f"{life.number}: no receipt"
-            for life in self._crowd.lives
-            if life.number is not None
-            and life.live_seconds
-            and not (receipts.get(life.number) or {}).get("gone")
-        ]
+        wanted = {RECEIPT_LINE} if self._records else set()
+        problems = []
+        for life in self._crowd.lives:
+            if life.number is None or not life.live_seconds:
+                continue
+            gone = {it["kind"] for it in (receipts.get(life.number) or {}).get("gone", ())}
+            if not gone:
+                problems.append(f"{life.number}: no receipt")
+            elif wanted - gone:
+                problems.append(f"{life.number}: its receipt names no {', '.join(wanted - gone)}")
+        return problems
 
     def _judge(self, seconds: float, faults: dict[str, int], things: list[Thing]) -> Outcome:
         self._say("asking the forge what it shows on each pull request")
-        checked = check_all(self._rig.gitea, self._rig.repository, self._crowd.lives)
+        checked = check_all(self._forge, self._crowd.lives)
         self._twice.update(twice(things))
-        databases = self._databases
-        comments = [
-            f"{each.comments} comments on {number}"
-            for number, each in checked.items()
-            if each.comments > 1
-        ]
-        comments += [
-            f"{each.answered} answers to {each.asked} questions on {number}"
-            for number, each in checked.items()
-            if each.answered > each.asked
-        ]
+        databases, records = self._databases, self._records
         return Outcome(
             seed=self._size.seed,
             seconds=seconds,
             lives=self._crowd.lives,
-            leftovers=count(leftovers(things), (*KINDS, *(DATABASE_KINDS if databases else ()))),
+            leftovers=count(leftovers(things), self._census.kinds),
             shards=sum(map(is_shards, things)),
-            duplicates=[*comments, *sorted(self._twice)],
+            duplicates=[
+                *(text for number, each in checked.items() for text in each.duplicates(number)),
+                *sorted(self._twice),
+            ],
             unconverged=[
                 *self._unfinished(),
                 *(each.problem for each in checked.values() if each.problem),
@@ -270,6 +315,8 @@ class Soak:
                 *self._crowd.wrong,
                 *sorted(self._strangers),
                 *(databases.census.touched_decoys() if databases else ()),
+                *(records.zone.touched() if records else ()),
+                *self._forge.wrong(),
             ],
             seen_after_receipt=sorted(f"{it.kind} {it.name}" for it in self._after_receipt),
             reclaimed=self._rig.manager.log.read_text().count(RECLAIMED),
@@ -281,5 +328,9 @@ class Soak:
             left=[f"{it.kind} {it.name}" for it in leftovers(things)],
             agreed={str(act): times for act, times in self._crowd.agreed.items()}
             if databases
+            else None,
+            at_forge=self._forge.figures(),
+            named={str(act): times for act, times in self._crowd.named.items()}
+            if records
             else None,
         )

@@ -21,6 +21,7 @@ from tests.soak.census import DATABASE_KINDS, count, leftovers, too_early
 from tests.soak.crowd import is_live
 from tests.soak.lives import Act
 from tests.soak.orders import Ordered
+from tests.soak.run import Size
 from tests.soak.server_census import (
     DATABASES,
     DECOYS,
@@ -205,16 +206,32 @@ def test_an_order_is_served_by_a_password_since_then_and_a_reset_by_another_data
     assert not is_live(Said(Phase.LIVE, HEAD, "", "", None), HEAD, ordered)
 
 
+def kind(*, with_faults: bool = True, databases: bool = False, dns: bool = False) -> str:
+    size = Size(
+        lives=1,
+        abreast=1,
+        seed=1,
+        with_faults=with_faults,
+        databases=databases,
+        dns=dns,
+        github=False,
+    )
+    return size.kind
+
+
 def test_each_kind_of_run_keeps_its_figures_and_those_of_the_others(tmp_path: Path) -> None:
     file = tmp_path / "build" / "soak.json"
     for times in (1, 2):
-        save({"lives": times + 10}, with_faults=False, databases=False, file=file)
-        save({"lives": times + 20}, with_faults=True, databases=True, file=file)
-        save({"lives": times + 30}, with_faults=False, databases=True, file=file)
-        save({"lives": times}, with_faults=True, databases=False, file=file)
+        save({"lives": times + 10}, kind=kind(with_faults=False), file=file)
+        save({"lives": times + 20}, kind=kind(databases=True), file=file)
+        save({"lives": times + 30}, kind=kind(databases=True, with_faults=False), file=file)
+        save({"lives": times + 40}, kind=kind(databases=True, dns=True), file=file)
+        save({"lives": times, "leftovers": {"records": 0}}, kind=kind(), file=file)
     assert json.loads(file.read_text()) == {
         "lives": 2,
+        "leftovers": {"records": 0},
         "without_faults": {"lives": 12},
         "databases": {"lives": 22},
         "databases_without_faults": {"lives": 32},
+        "databases_dns": {"lives": 42},
     }

@@ -4,7 +4,7 @@ from itertools import islice, pairwise, product
 
 import pytest
 
-from tests.soak.faults import OF_DATABASES, WITHOUT_DATABASES, Fault, schedule
+from tests.soak.faults import COMMON, OF_DATABASES, OF_RECORDS, Fault, schedule
 from tests.soak.lives import RESIDENTS, Act, script
 
 LIVES = 1000
@@ -56,15 +56,15 @@ def test_some_ask_something_as_soon_as_their_pull_request_is_open() -> None:
     assert all(acts[:2] == [Act.OPEN, Act.SAY] and acts.count(Act.SAY) == 1 for acts in asking)
 
 
-@pytest.mark.parametrize("faults", [WITHOUT_DATABASES, tuple(Fault)])
+@pytest.mark.parametrize("faults", [COMMON, tuple(Fault)])
 def test_every_kind_of_fault_comes_before_any_comes_again(faults: tuple[Fault, ...]) -> None:
     planned = list(islice(schedule(1, faults), 10 * len(faults)))
     for start in range(0, len(planned), len(faults)):
         assert {it.fault for it in planned[start : start + len(faults)]} == set(faults)
 
 
-def test_the_database_server_is_left_alone_unless_it_is_asked_for() -> None:
-    assert not {it.fault for it in islice(schedule(1), 500)} & set(OF_DATABASES)
+def test_the_database_and_the_name_server_are_left_alone_unless_they_are_asked_for() -> None:
+    assert not {it.fault for it in islice(schedule(1), 500)} & {*OF_DATABASES, *OF_RECORDS}
 
 
 def test_faults_come_five_to_forty_seconds_apart() -> None:

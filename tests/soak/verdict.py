@@ -8,79 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.figures import percentile
-from tests.soak.crowd import QUESTION, Life
-from tests.world.gitea import Gitea, OpenedPullRequest
+from tests.soak.crowd import Life
+from tests.soak.forge import Checked, SoakForge
 
 FILE = Path(__file__).parents[2] / "build" / "soak.json"
-WITHOUT_FAULTS = "without_faults"
-WITH_DATABASES = "databases"
-MARKER = "<!-- previews:"
-REPLY = ":reply:"
-"""In the marker of an answer."""
-STATUS_PREFIX = "preview/"
 PATIENCE_SECONDS = 60.0
 
 Object = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One pull request as it is shown at the forge."""
-
-    problem: str
-    """Empty when its last status is a success that says that the preview was removed."""
-    comments: int
-    """The manager's own, which it keeps up to date."""
-    asked: int
-    """Questions to the manager."""
-    answered: int
-    """Its replies."""
-    superseded_pending: int
-    """Commits before the last whose status never came to an end."""
-
-
-def check_all(gitea: Gitea, repository: str, lives: Iterable[Life]) -> dict[int, Checked]:
+def check_all(forge: SoakForge, lives: Iterable[Life]) -> dict[int, Checked]:
     """Ask the forge what it shows on each pull request; again, for a while, where it is not what it should be."""
     checked: dict[int, Checked] = {}
     deadline = time.monotonic() + PATIENCE_SECONDS
     left = [(life, life.number) for life in lives if life.number is not None]
     while left:
-        checked |= {number: _check(gitea, repository, life, number) for life, number in left}
+        checked |= {
+            number: forge.check(number, life.heads, was_live=bool(life.live_seconds))
+            for life, number in left
+        }
         left = [(life, number) for life, number in left if checked[number].problem]
         if time.monotonic() > deadline:
             break
         time.sleep(1 if left else 0)
     return checked
-
-
-def _check(gitea: Gitea, repository: str, life: Life, number: int) -> Checked:
-    opened = OpenedPullRequest(repository, number, "", "")
-    found = gitea.comments(opened)
-    replies = [it for it in found if REPLY in it["body"]]
-    comments = [it for it in found if MARKER in it["body"] and it not in replies]
-    *before, last = [_status(gitea, repository, head_sha) for head_sha in life.heads]
-    superseded = sum(1 for status in before if status and status["status"] == "pending")
-    said = any(before) or last or comments
-    # Who closes before anything is there is told nothing.
-    problem = _problem(number, last, comments) if said or life.live_seconds else ""
-    asked = sum(it["body"].strip() == QUESTION for it in found)
-    return Checked(problem, len(comments), asked, len(replies), superseded)
-
-
-def _status(gitea: Gitea, repository: str, head_sha: str) -> Object | None:
-    """The newest one of the manager on a commit."""
-    found = gitea.statuses(repository, head_sha)
-    return next((it for it in found if it["context"].startswith(STATUS_PREFIX)), None)
-
-
-def _problem(number: int, status: Object | None, comments: Sequence[Object]) -> str:
-    if status is None:
-        return f"{number}: no status"
-    if status["status"] != "success" or "removed" not in status["description"].lower():
-        return f"{number}: {status['status']} {status['description']!r}"
-    if not comments:
-        return f"{number}: no comment"
-    return ""
 
 
 @dataclass(kw_only=True)
@@ -108,6 +59,10 @@ class Outcome:
     agreed: Mapping[str, int] | None
     """Live previews whose role and secret were found to be of one password, by what was done before; None without
     databases."""
+    named: Mapping[str, int] | None
+    """Likewise those whose host had its record, and no other; None without records."""
+    at_forge: Mapping[str, float]
+    """What else was counted at the forge."""
 
     @property
     def is_clean(self) -> bool:
@@ -144,6 +99,8 @@ class Outcome:
             **_spread("close_to_receipt", receipts),
             **_spread("open_or_push_to_live", live),
             **self._of_databases(),
+            **self.at_forge,
+            **({} if self.named is None else {"records_found_right_after": dict(self.named)}),
         }
 
     def _of_databases(self) -> Object:
@@ -166,20 +123,18 @@ def _spread(name: str, seconds: Sequence[float]) -> Object:
     }
 
 
-def save(figures: Object, *, with_faults: bool, databases: bool, file: Path = FILE) -> None:
-    """All kinds of run live in one file; those without faults, and those with databases, under keys of their own."""
+def save(figures: Object, *, kind: str, file: Path = FILE) -> None:
+    """All kinds of run live in one file: the usual one's figures at the top, each other kind's under its name."""
     kept = json.loads(file.read_text()) if file.exists() else {}
-    own = {
-        (False, False): WITHOUT_FAULTS,
-        (True, True): WITH_DATABASES,
-        (False, True): f"{WITH_DATABASES}_{WITHOUT_FAULTS}",
-    }
-    name = own.get((with_faults, databases))
-    if name is None:
-        kept = {**figures, **{key: kept[key] for key in own.values() if key in kept}}
+    if kind:
+        kept[kind] = figures
     else:
-        kept[name] = figures
+        kept = {**figures, **{name: each for name, each in kept.items() if _is_a_run(each)}}
     file.parent.mkdir(exist_ok=True)
     partial = file.with_suffix(".partial")
     partial.write_text(json.dumps(kept, indent=1) + "\n")
     partial.replace(file)
+
+
+def _is_a_run(kept: object) -> bool:
+    return isinstance(kept, dict) and "lives" in kept

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 
 from tests.cluster import preflight, running
 from tests.cluster.progress import Progress
+from tests.sweep.at_github import chosen_plans as at_github_plans
+from tests.sweep.at_github import sweep_at_github
 from tests.sweep.places import RealPlan, chosen_plans
 from tests.sweep.real import sweep_really
-from tests.sweep.report import Figures, Finding, keep_real, keep_wide, summary
+from tests.sweep.report import AT_GITHUB, REAL, Figures, Finding, keep_real, keep_wide, summary
 from tests.sweep.shares import Chosen, ShareError, run_shares, work_share
 from tests.sweep.wide import BY_NAME
 from tests.world.exclusive import alone_on
@@ -35,7 +37,7 @@ def main() -> int:
             work_share(chosen, int(share), int(shares))
             return 0
         if arguments.real:
-            return _sweep_really(arguments.plan)
+            return _sweep_really(arguments.plan, at_github=arguments.github)
         return _sweep(chosen, seed=arguments.seed, processes=arguments.processes)
     except ShareError as error:
         print(error, file=sys.stderr)
@@ -74,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--real", action="store_true", help="the chosen plans on the real cluster instead"
     )
+    made.add_argument(
+        "--github",
+        action="store_true",
+        help="with --real: what is said at GitHub alone, at the stand-in GitHub",
+    )
     made.add_argument("--share", default="", help=argparse.SUPPRESS)
     return made
 
@@ -111,22 +118,25 @@ def _sweep(chosen: Chosen, *, seed: int, processes: int) -> int:
     return 1 if figures.failures or (everything and figures.unswept) else 0
 
 
-def _sweep_really(plan: str) -> int:
+def _sweep_really(plan: str, *, at_github: bool) -> int:
     cluster = running()
     if cluster is None:
         print(preflight() or "the local cluster is down (make cluster-up)", file=sys.stderr)
         return CANNOT_RUN
     progress, began = Progress(), time.monotonic()
-    plans = [RealPlan.parse(plan)] if plan else chosen_plans()
+    everything = at_github_plans() if at_github else chosen_plans()
+    sweep = sweep_at_github if at_github else sweep_really
+    options = "--real --github" if at_github else "--real"
+    plans = [RealPlan.parse(plan)] if plan else everything
     figures = Figures()
     with alone_on(cluster.directory, "the crash sweep"):
-        for finding in sweep_really(cluster, plans, progress.say):
+        for finding in sweep(cluster, plans, progress.say):
             figures.add([finding])
-            _tell(progress, finding.plan, [finding], "--real")
+            _tell(progress, finding.plan, [finding], options)
     numbers = {**figures.numbers(), "seconds": round(time.monotonic() - began, 1)}
     progress.say(f"on the real cluster: {summary(numbers)}")
     if not plan:
-        keep_real(numbers)
+        keep_real(numbers, AT_GITHUB if at_github else REAL)
     return 1 if figures.failures else 0
 
 

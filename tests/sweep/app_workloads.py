@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from previews.reconcile.effects import Effect
 from tests.fakes.surroundings import REPOSITORY, project
 from tests.sweep.struck_town import StruckTown
 
@@ -47,6 +48,12 @@ def drain_under_an_app(town: StruckTown) -> None:
     town.act("drain", "shop", actor="ann")
 
 
+def press_the_button(town: StruckTown) -> None:
+    """What it asks for stands nowhere but in its one delivery."""
+    number = _begin(town)
+    town.press_the_button(number)
+
+
 def hear_of_it_later(town: StruckTown) -> None:
     """A delivery that failed: the forge's own list has it."""
     town.become_app()
@@ -63,4 +70,6 @@ APP_WORKLOADS: tuple[Callable[[StruckTown], None], ...] = (
     reopen_under_an_app,
     drain_under_an_app,
     hear_of_it_later,
+    press_the_button,
 )
+BUTTON_EFFECTS = frozenset({Effect.ACCEPT, Effect.ACT, Effect.CLEAR_MARK, Effect.SET_CHECK})

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from previews.domain.database import SecretKind
+from previews.domain.database import DatabaseLimits, SecretKind
 from previews.domain.lifetime import LifetimePolicy
 from previews.domain.naming import database_name
 from previews.domain.preview import PreviewKey
@@ -110,6 +110,14 @@ def change_the_name_of_a_secret(town: StruckTown) -> None:
     town.restart_with(replace(SHOP, database=named))
 
 
+def limit_databases(town: StruckTown) -> None:
+    _begin(town)
+    town.open()
+    town.come_to_rest()
+    fewer = replace(DATABASE, limits=DatabaseLimits(connections=3))
+    town.restart_with(replace(SHOP, database=fewer))
+
+
 def give_a_project_databases(town: StruckTown) -> None:
     town.open()
     town.come_to_rest()
@@ -184,6 +192,7 @@ DATABASE_WORKLOADS: tuple[Callable[[StruckTown], None], ...] = (
     rotate_a_password,
     renew_the_certificate,
     change_the_name_of_a_secret,
+    limit_databases,
     give_a_project_databases,
     apply_a_secret_ourselves,
     take_from_a_pool,

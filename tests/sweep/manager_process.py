@@ -91,7 +91,7 @@ def run_manager(connection: socket.socket, surroundings: Surroundings, store_fil
     manager = SteppedManager(
         world, surroundings.options(), ObedientWitness(strikes), surroundings.clock
     )
-    targets |= {"manager": manager, "keys": manager.loop.keys}
+    targets |= {"manager": manager, "keys": manager.loop.queues.previews}
     peer.serve()
     store.close()
 

@@ -1,4 +1,5 @@
-"""The chosen plans on the real cluster, with the real Git, Gitea and Argo CD, and a manager that strikes itself.
+"""The chosen plans on the real cluster, with the real Git, Gitea, Argo CD, PostgreSQL and BIND, and a manager that
+strikes itself.
 
 One pull request after another lives in one World: each step of a life (opened, pushed to, put to sleep, closed,
 reopened while it is removed, opened unheard, forgotten) is a plan, and begins when the one before has come to rest.
@@ -15,10 +16,11 @@ from tests.world.world import World, WorldOptions
 OPTIONS = WorldOptions(
     name="sweep",
     project="sweep-shop",
-    hostname="{project}-pr-{number}.preview.localhost",
+    hostname="{project}-pr-{number}.sweep.example",
     # Soon enough for what a strike made the door miss.
     resync="5s",
     databases=True,
+    records=True,
 )
 UNDISTURBED_ROUNDS = 2
 

@@ -1,4 +1,4 @@
-"""The figures of a sweep, as build/sweep.json keeps them: the wide one's at the top, the real one's under `real`."""
+"""The figures of a sweep, as build/sweep.json keeps them: the wide one's at the top, the real ones' under names."""
 
 import json
 from collections import Counter
@@ -12,6 +12,7 @@ from tests.sweep.oracles import Kind
 
 FIGURES_FILE = Path(__file__).parents[2] / "build" / "sweep.json"
 REAL = "real"
+AT_GITHUB = "real_at_github"
 
 Object = dict[str, Any]
 
@@ -75,13 +76,14 @@ def summary(numbers: Object) -> str:
 
 
 def keep_wide(numbers: Object) -> None:
-    """Write the wide sweep's figures, and keep the real one's."""
-    _write({**numbers, **{name: value for name, value in _read().items() if name == REAL}})
+    """Write the wide sweep's figures, and keep the real ones'."""
+    kept = {name: value for name, value in _read().items() if name in {REAL, AT_GITHUB}}
+    _write({**numbers, **kept})
 
 
-def keep_real(numbers: Object) -> None:
-    """Write the real sweep's figures beside the wide one's."""
-    _write({**_read(), REAL: numbers})
+def keep_real(numbers: Object, name: str) -> None:
+    """Write a real sweep's figures beside the others."""
+    _write({**_read(), name: numbers})
 
 
 def _read() -> Object:

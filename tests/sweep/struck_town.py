@@ -135,6 +135,10 @@ class StruckTown(Surroundings):
         except KilledError:
             self.start()
 
+    def press_the_button(self, number: int) -> None:
+        """Somebody wants a check run again. The forge has it delivered until there is an answer."""
+        self._ask_again("press", self.pressed(number, by=DEVELOPER))
+
     def lose_a_delivery(self) -> None:
         """The forge could not bring a webhook, and says so in its list."""
         assert self.forge.redeliveries is not None

@@ -13,7 +13,7 @@ from previews.domain.probing import ProbePolicy
 from previews.domain.project import Helm
 from previews.reconcile.resync import RECEIPTS_KEPT
 from tests.fakes.surroundings import REPOSITORY, project
-from tests.sweep.app_workloads import APP_WORKLOADS
+from tests.sweep.app_workloads import APP_WORKLOADS, BUTTON_EFFECTS, press_the_button
 from tests.sweep.conversation_workloads import CONVERSATION_EFFECTS, CONVERSATION_WORKLOADS
 from tests.sweep.database_workloads import (
     DATABASE_WORKLOADS,
@@ -263,6 +263,7 @@ ABOUT: Mapping[Workload, frozenset[str]] = {
     **dict.fromkeys(RECORD_WORKLOADS, frozenset({"dns", "git"})),
     **dict.fromkeys(CONVERSATION_WORKLOADS, CONVERSATION_EFFECTS),
     **dict.fromkeys(APP_WORKLOADS, frozenset({"forge", "store.published"})),
+    press_the_button: BUTTON_EFFECTS,
 }
 """The effects, or the systems, that alone are struck: these repeat what others do, where the rest is struck."""
 
