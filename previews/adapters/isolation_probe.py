@@ -36,8 +36,10 @@ SAID_LENGTH_MAX = 200
 _NAMESPACES = Resource("namespaces", "/api/v1/namespaces")
 _LISTEN = f"while :; do nc -l -p {PORT} </dev/null >/dev/null 2>&1 || nc -l {PORT} </dev/null; done"
 _TRY = """\
+# The smallest of them have no -z, and end with the connection.
+case "$(nc -z -w 1 127.0.0.1 9 </dev/null 2>&1)" in *option*) Z=;; *) Z=-z;; esac
 reach() {
-  if command -v nc >/dev/null 2>&1; then nc -z -w 3 "$1" "$2" </dev/null >/dev/null 2>&1
+  if command -v nc >/dev/null 2>&1; then nc $Z -w 3 "$1" "$2" </dev/null >/dev/null 2>&1
   else wget -T 3 -O /dev/null "http://$1:$2/" 2>&1 | grep -q -i -e "connected" -e "returned" -e "100%"; fi
 }
 # What listens stands between two callers for a moment: only two failures in a row say that it cannot be reached.

@@ -8,8 +8,8 @@ from tests.cluster.running import RunningCluster, running
 __all__ = ["RunningCluster", "preflight", "running"]
 
 
-def preflight() -> str | None:
+def preflight(*, is_isolated: bool = False) -> str | None:
     """One line that says why the cluster cannot run on this machine, or None."""
     from tests.cluster import prerequisites  # noqa: PLC0415 importing this package is to stay cheap
 
-    return prerequisites.preflight()
+    return prerequisites.preflight(is_isolated=is_isolated)

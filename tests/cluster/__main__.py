@@ -44,7 +44,10 @@ def main() -> int:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
     commands = made.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start what is missing; build it first if need be")
+    up_parser = commands.add_parser("up", help="start what is missing; build it first if need be")
+    up_parser.add_argument(
+        "--isolated", action="store_true", help="one that enforces NetworkPolicies (Calico)"
+    )
     commands.add_parser("down", help="stop it, remove its state, and check that nothing is left")
     commands.add_parser("status", help="one line for each component")
     for name in ("restart", "stop", "start"):
@@ -58,8 +61,10 @@ def parser() -> argparse.ArgumentParser:
 def run(layout: Layout, arguments: argparse.Namespace) -> int:
     if missing := unsuitable_machine(layout):
         raise CannotRunError(missing)
-    if arguments.command in {"up", "down"}:
-        return change(layout, arguments.command)
+    if arguments.command == "up":
+        return bring_up(layout, is_isolated=arguments.isolated)
+    if arguments.command == "down":
+        return bring_down(layout)
     if not layout.secrets_file.exists():
         print("the cluster is down", file=sys.stderr)
         return 1
@@ -75,12 +80,20 @@ def run(layout: Layout, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def change(layout: Layout, command: str) -> int:
-    # What `up` needs is not asked of `down`, except that it may not end somebody else's cluster.
-    if missing := preflight() if command == "up" else occupied_cgroup(layout):
+def bring_up(layout: Layout, *, is_isolated: bool) -> int:
+    if missing := preflight(is_isolated=is_isolated):
         raise CannotRunError(missing)
     with locked(layout):
-        (up if command == "up" else down)(layout, Progress())
+        up(layout, Progress(), is_isolated=is_isolated)
+    return 0
+
+
+def bring_down(layout: Layout) -> int:
+    # What `up` needs is not asked of `down`, except that it may not end somebody else's cluster.
+    if missing := occupied_cgroup(layout):
+        raise CannotRunError(missing)
+    with locked(layout):
+        down(layout, Progress())
     return 0
 
 

@@ -138,3 +138,35 @@ BUILDS = {
         ),
     )
 }
+
+ISOLATION_BUILDS = {
+    build.name: build
+    for build in (
+        Build(
+            name="kube-proxy",
+            version=KUBERNETES_VERSION,
+            module="kube-proxy",
+            programs={"kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy"},
+            link_flags=KUBERNETES_LINK_FLAGS,
+        ),
+        Build(
+            name="calico",
+            # What Go's module proxy calls 3.28.5.
+            version="v1.11.0-cni-plugin.0.20250813170300-a0db560f0520",
+            module="calico",
+            programs={
+                "calico-felix": "github.com/projectcalico/calico/felix/cmd/calico-felix",
+                # The kubelet's network configuration calls it by this name.
+                "calico": "github.com/projectcalico/calico/cni-plugin/cmd/calico",
+            },
+            copies={"crds": "libcalico-go/config/crd"},
+            copied_from="github.com/projectcalico/calico",
+        ),
+    )
+}
+"""What the isolated cluster has more."""
+
+
+def builds(*, is_isolated: bool) -> dict[str, Build]:
+    """What a cluster of this kind needs, by name, in the order in which it is built."""
+    return BUILDS | ISOLATION_BUILDS if is_isolated else BUILDS

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from collections.abc import Sequence
 
 from tests.cluster.builds import BUILDS
 from tests.cluster.layout import API_URL, ARGOCD_NAMESPACE, INGRESS_CLASS, Layout
@@ -23,21 +24,21 @@ def ensure_cluster_objects(layout: Layout, secrets: dict[str, str]) -> None:
     apply_objects(layout, [namespace(), *ingress_objects()])
     settings = ("--server-side", "-n", ARGOCD_NAMESPACE, "-k", str(argocd / "configuration"))
     kubectl(layout, "apply", *settings)
-    wait_for_kinds(layout, secrets["admin"])
+    wait_for_kinds(layout, secrets["admin"], ARGOCD_KINDS)
     apply_objects(layout, argocd_objects(secrets))
 
 
-def wait_for_kinds(layout: Layout, token: str) -> None:
+def wait_for_kinds(layout: Layout, token: str, kinds: Sequence[str]) -> None:
     """A new kind is served a while before the list of kinds, which kubectl goes by, has it."""
     ca_file = layout.pki / "ca.crt"
     deadline = time.monotonic() + KINDS_SECONDS
     while True:
         listed = fetch(f"{API_URL}/apis", token=token, ca_file=ca_file, accept=KINDS_FORMAT)
-        if all(f'"resource":"{kind}"'.encode() in listed for kind in ARGOCD_KINDS):
+        if all(f'"resource":"{kind}"'.encode() in listed for kind in kinds):
             return
         if time.monotonic() > deadline:
             log = layout.log("kube-apiserver")
-            raise StepError("the API server does not list Argo CD's kinds", log)
+            raise StepError(f"the API server does not list {', '.join(kinds)}", log)
         time.sleep(POLL_SECONDS)
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.cluster import readiness
+from tests.cluster import calico, readiness
 from tests.cluster.layout import (
     API_PORT,
     API_URL,
@@ -13,11 +13,16 @@ from tests.cluster.layout import (
     CONTROLLER_METRICS_PORT,
     ETCD_PEER_PORT,
     ETCD_PORT,
+    EVERYWHERE,
+    FELIX_PORT,
     GITEA_URL,
     KUBELET_HEALTH_PORT,
     LOOPBACK,
     NODE_IP,
     NODE_NAME,
+    POD_SUBNET,
+    PROXY_HEALTH_PORT,
+    PROXY_METRICS_PORT,
     REDIS_PORT,
     REGISTRY,
     REPO_SERVER_METRICS_PORT,
@@ -64,6 +69,7 @@ def components(layout: Layout, secrets: dict[str, str]) -> dict[str, Component]:
         *argocd(layout),
         *edges(layout),
         sealed_secrets(layout),
+        *(isolation(layout) if layout.is_isolated else ()),
     )
     return {component.name: component for component in listed}
 
@@ -134,7 +140,8 @@ def control_plane(layout: Layout, secrets: dict[str, str]) -> tuple[Component, .
             argv=(
                 f"{layout.bin}/kube-apiserver",
                 f"--etcd-servers=http://{LOOPBACK}:{ETCD_PORT}",
-                f"--bind-address={LOOPBACK}",
+                # Pods must be able to come near what they are to be kept from.
+                f"--bind-address={EVERYWHERE if layout.is_isolated else LOOPBACK}",
                 f"--secure-port={API_PORT}",
                 # Kubernetes refuses to advertise a loopback address.
                 f"--advertise-address={NODE_IP}",
@@ -307,4 +314,39 @@ def sealed_secrets(layout: Layout) -> Component:
             "POD_NAMESPACE": SEALED_SECRETS_NAMESPACE,
         },
         is_ready=readiness.http(f"http://{NODE_IP}:{SEALED_SECRETS_PORT}/v1/cert.pem"),
+    )
+
+
+def isolation(layout: Layout) -> tuple[Component, ...]:
+    """What enforces policies, and what gives Services the addresses that policies see through."""
+    return (
+        Component(
+            name="felix",
+            build="calico",
+            needs=("calico objects", "pod network"),
+            argv=(f"{layout.bin}/calico-felix",),
+            environment=calico.felix_environment(layout),
+            is_ready=readiness.http(f"http://{LOOPBACK}:{FELIX_PORT}/readiness"),
+        ),
+        Component(
+            name="kube-proxy",
+            build="kube-proxy",
+            # It asks for the address of its node once, when it starts.
+            needs=("kubelet",),
+            argv=(
+                f"{layout.bin}/kube-proxy",
+                f"--kubeconfig={layout.kubeconfig('admin')}",
+                f"--hostname-override={NODE_NAME}",
+                f"--cluster-cidr={POD_SUBNET}",
+                "--proxy-mode=iptables",
+                f"--healthz-bind-address={LOOPBACK}:{PROXY_HEALTH_PORT}",
+                f"--metrics-bind-address={LOOPBACK}:{PROXY_METRICS_PORT}",
+                # The machine's own settings stay as they are.
+                "--iptables-localhost-nodeports=false",
+                "--conntrack-max-per-core=0",
+                "--conntrack-tcp-timeout-established=0s",
+                "--conntrack-tcp-timeout-close-wait=0s",
+            ),
+            is_ready=readiness.http(f"http://{LOOPBACK}:{PROXY_HEALTH_PORT}/healthz"),
+        ),
     )

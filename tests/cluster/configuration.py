@@ -5,12 +5,14 @@ import hashlib
 import json
 from pathlib import Path
 
-from tests.cluster.builds import BUILDS
+from tests.cluster import calico
+from tests.cluster.builds import BUILDS, Build
 from tests.cluster.credentials import TOKEN_USERS, token_file_text, write_private
 from tests.cluster.layout import (
     API_URL,
     BRIDGE,
     CGROUP,
+    CNI_PROGRAMS,
     GITEA_PORT,
     GITEA_URL,
     INGRESS_PORT,
@@ -26,7 +28,6 @@ from tests.cluster.layout import (
     Layout,
 )
 
-CNI_PROGRAMS = "/usr/lib/cni"
 # Every job that Gitea would start by itself: none is needed, and each costs processor time.
 GITEA_JOBS = (
     "archive_cleanup",
@@ -58,7 +59,8 @@ def write_configuration(layout: Layout, secrets: dict[str, str]) -> None:
     hosts = folder / "registries" / REGISTRY
     for made in (network, hosts):
         made.mkdir(parents=True, exist_ok=True)
-    write_private(network / "10-previews.conflist", json.dumps(pod_network(layout), indent=2))
+    pods = calico.pod_network(layout) if layout.is_isolated else pod_network(layout)
+    write_private(network / "10-previews.conflist", json.dumps(pods, indent=2))
     write_private(hosts / "hosts.toml", f'server = "http://{REGISTRY}"\n')
 
 
@@ -115,6 +117,7 @@ def kubelet(layout: Layout) -> dict[str, object]:
 
 def containerd(layout: Layout) -> str:
     data = layout.data / "containerd"
+    network_programs = layout.bin if layout.is_isolated else CNI_PROGRAMS
     snapshotter = "overlayfs" if "overlay" in Path("/proc/filesystems").read_text() else "native"
     return f"""\
 version = 2
@@ -144,7 +147,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
         SystemdCgroup = false
         Root = "{data}/runc"
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "{CNI_PROGRAMS}"
+    bin_dir = "{network_programs}"
     conf_dir = "{layout.configuration}/cni"
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "{layout.configuration}/registries"
@@ -273,13 +276,15 @@ LEVEL = Warn
 {jobs}"""
 
 
-def link_programs(layout: Layout, build_name: str) -> None:
+def link_programs(layout: Layout, built: Build) -> None:
     """Offer the programs of a build on the cluster's PATH; Argo CD's servers differ by name only."""
-    built = BUILDS[build_name]
     links = {name: built.folder / name for name in built.programs}
-    if build_name == "argocd":
+    if built.name == "argocd":
         servers = ("argocd-repo-server", "argocd-application-controller")
         links |= dict.fromkeys(servers, built.folder / "argocd")
+    if built.name == "calico":
+        # Network plugins are looked for in one folder, and Calico's calls the others.
+        links |= {name: Path(CNI_PROGRAMS, name) for name in ("host-local", "loopback")}
     for name, target in links.items():
         link = layout.bin / name
         if not link.exists() or link.readlink() != target:

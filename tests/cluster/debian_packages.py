@@ -16,6 +16,7 @@ from tests.cluster.progress import CannotRunError, Progress
 
 RUN_FILES = {
     # package: a program on PATH, or a path
+    "busybox-static": "/bin/busybox",  # in the image of pods that try what they reach
     "containerd": "containerd",
     "containernetworking-plugins": "/usr/lib/cni/bridge",
     "docker-registry": "docker-registry",
@@ -25,6 +26,11 @@ RUN_FILES = {
     "openssl": "openssl",
     "redis-server": "redis-server",
     "runc": "runc",
+}
+ISOLATION_FILES = {
+    "conntrack": "conntrack",
+    "ipset": "ipset",
+    "iptables": "iptables",
 }
 BUILD_FILES = {"gcc": "gcc", "libc6-dev": "/usr/include/stdio.h"}
 SERVICES = {
@@ -40,8 +46,8 @@ POLICY_TEXT = (
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def missing_packages(*, to_build: bool) -> list[str]:
-    wanted = dict(RUN_FILES)
+def missing_packages(*, to_build: bool, is_isolated: bool = False) -> list[str]:
+    wanted = RUN_FILES | ISOLATION_FILES if is_isolated else dict(RUN_FILES)
     if to_build or not sandbox_archive().exists():
         wanted |= BUILD_FILES
     return [package for package, file in wanted.items() if not is_there(file)]
@@ -53,8 +59,8 @@ def is_there(file: str) -> bool:
     return shutil.which(file, path=SYSTEM_PATH) is not None
 
 
-def ensure_packages(progress: Progress, *, to_build: bool) -> None:
-    packages = missing_packages(to_build=to_build)
+def ensure_packages(progress: Progress, *, to_build: bool, is_isolated: bool) -> None:
+    packages = missing_packages(to_build=to_build, is_isolated=is_isolated)
     if not packages:
         return
     if shutil.which("apt-get") is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.cluster import machine
+from tests.cluster.calico import CHAINS, MARK, remove_packet_filter
 from tests.cluster.layout import BRIDGE, POD_SUBNET, Layout
 from tests.cluster.processes import POLL_SECONDS, command, kill_all, marked, running_pid, wait_while
 from tests.cluster.progress import Progress, StepError
@@ -22,6 +23,8 @@ def down(layout: Layout, progress: Progress) -> None:
     progress.say("processes ended")
     machine.unmount_all(layout)
     machine.remove_network(before)
+    if before and layout.is_isolated:
+        remove_packet_filter(before)
     machine.remove_cgroups()
     progress.say("mounts, network and cgroups removed")
     if mounts := machine.mounts_below(layout):
@@ -76,7 +79,7 @@ def remains(layout: Layout, before: machine.Snapshot | None) -> Iterable[str]:
         if name.startswith("cni-"):
             yield f"network namespace: {name}"
     for line in set(machine.packet_filter()) - set(before.packet_filter):
-        if any(sign in line for sign in ("CNI-", "KUBE-", BRIDGE, POD_SUBNET)):
+        if any(sign in line for sign in (*CHAINS, MARK, "CNI-", BRIDGE, POD_SUBNET)):
             yield f"packet filter: {line}"
     for name, value in before.kernel_settings.items():
         if machine.read_setting(name) != value:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cluster.builds import BUILDS, Build
+from tests.cluster.builds import BUILDS, Build, builds
 from tests.cluster.layout import cache_folder
 from tests.cluster.progress import CannotRunError, Progress, StepError, tail
 
@@ -27,8 +27,8 @@ UNREACHABLE = re.compile(
 Version = tuple[int, ...]
 
 
-def missing_builds() -> list[Build]:
-    return [build for build in BUILDS.values() if not build.is_built]
+def missing_builds(*, is_isolated: bool = False) -> list[Build]:
+    return [build for build in builds(is_isolated=is_isolated).values() if not build.is_built]
 
 
 def needed_go_version() -> Version:

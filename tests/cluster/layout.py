@@ -2,7 +2,7 @@
 
 Every server listens on loopback, except the kubelet: Kubernetes refuses a loopback node address, so the kubelet
 gets the address of the bridge that the pods hang on. Nothing listens on the machine's own interfaces but the metrics
-port of Argo CD's controller, whose address cannot be set.
+port of Argo CD's controller, whose address cannot be set, and the API server of an isolated cluster.
 """
 
 import os
@@ -13,12 +13,14 @@ DIRECTORY_VARIABLE = "PREVIEWS_CLUSTER_DIR"
 DEFAULT_DIRECTORY = "/var/lib/previews-cluster"
 
 LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"
 BRIDGE = "previews0"
 NODE_IP = "10.213.0.1"
 POD_SUBNET = "10.213.0.0/16"
 SERVICE_SUBNET = "10.214.0.0/16"
 NODE_NAME = "previews-node"
 CGROUP = "previews-cluster"
+CNI_PROGRAMS = "/usr/lib/cni"
 ARGOCD_NAMESPACE = "argocd"
 INGRESS_CLASS = "traefik"
 SEALED_SECRETS_NAMESPACE = "kube-system"
@@ -29,12 +31,15 @@ API_PORT = 6443
 INGRESS_PORT = 8088
 REGISTRY_PORT = 5001
 GITEA_PORT = 3000
+FELIX_PORT = 9099
 ETCD_PORT = 23790
 ETCD_PEER_PORT = 23800
 REDIS_PORT = 16379
 KUBELET_HEALTH_PORT = 10248
 KUBELET_PORT = 10250
 CONTROLLER_MANAGER_PORT = 10257
+PROXY_HEALTH_PORT = 10256
+PROXY_METRICS_PORT = 10249
 SCHEDULER_PORT = 10259
 REPO_SERVER_PORT = 18081
 CONTROLLER_METRICS_PORT = 18082
@@ -95,6 +100,15 @@ class Layout:
     def cluster_file(self) -> Path:
         """Written last: its presence says that `up` once came to its end."""
         return self.root / "cluster.json"
+
+    @property
+    def isolated_file(self) -> Path:
+        """Its presence says that this is, or is to become, a cluster that enforces NetworkPolicies."""
+        return self.root / "isolated"
+
+    @property
+    def is_isolated(self) -> bool:
+        return self.isolated_file.exists()
 
     @property
     def gitea_token_file(self) -> Path:

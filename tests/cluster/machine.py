@@ -27,8 +27,11 @@ KERNEL_SETTINGS = (
     "vm/overcommit_memory",
     "vm/panic_on_oom",
 )
-# Fixed in containerd (sockets of its shims), libcni (results) and the kubelet (links to logs, plugins).
+# Fixed in containerd (sockets of its shims), libcni (results), the kubelet (links to logs, plugins) and Calico.
 FIXED_FOLDERS = (
+    "/run/calico",
+    "/var/lib/calico",
+    "/var/log/calico",
     "/run/containerd",
     "/var/lib/cni",
     "/var/lib/kubelet",
@@ -36,8 +39,11 @@ FIXED_FOLDERS = (
     "/opt/cni",
     "/usr/libexec/kubernetes",
 )
+PACKET_FILTERS = ("iptables", "ip6tables")
 NETWORK_NAMESPACES = Path("/run/netns")
 LINKS = Path("/sys/class/net")
+GATEWAY = "169.254.1.1"
+"""What Calico tells each pod that its way out is."""
 SETTLE_SECONDS = 10.0
 
 
@@ -86,12 +92,16 @@ def network_namespaces() -> list[str]:
 
 def packet_filter() -> list[str]:
     """Rules and chains without their counters; nothing where iptables is not installed."""
-    program = shutil.which("iptables-save", path="/usr/sbin:/sbin:/usr/bin")
-    if program is None:
-        return []
-    saved = subprocess.run([program], capture_output=True, text=True, check=False).stdout
-    lines = (line.split(" [")[0] for line in saved.splitlines() if not line.startswith("#"))
+    saved = [line for each in PACKET_FILTERS for line in saved_packet_filter(each).splitlines()]
+    lines = (line.split(" [")[0] for line in saved if not line.startswith("#"))
     return sorted(set(lines))
+
+
+def saved_packet_filter(family: str) -> str:
+    program = shutil.which(f"{family}-save", path="/usr/sbin:/sbin:/usr/bin")
+    if program is None:
+        return ""
+    return subprocess.run([program], capture_output=True, text=True, check=False).stdout
 
 
 def read_setting(name: str) -> str:
@@ -122,11 +132,15 @@ def add_to_cgroup(pid: int) -> None:
         (folder / "cgroup.procs").write_text(str(pid))
 
 
-def ensure_pod_network() -> None:
+def ensure_pod_network(*, is_isolated: bool) -> None:
+    """The bridge has the node's address, also where no pod hangs on it."""
     if not (LINKS / BRIDGE).exists():
         ip("link", "add", BRIDGE, "type", "bridge")
     ip("address", "replace", f"{NODE_IP}/{POD_SUBNET.partition('/')[2]}", "dev", BRIDGE)
     ip("link", "set", BRIDGE, "up")
+    if is_isolated:
+        # The node answers for this address on every pod's interface, if it knows a way to it.
+        ip("route", "replace", f"{GATEWAY}/32", "dev", BRIDGE)
 
 
 def ip(*arguments: str) -> None:
@@ -214,7 +228,7 @@ def left_interfaces(before: Snapshot | None) -> list[str]:
     left = [BRIDGE] if (LINKS / BRIDGE).exists() else []
     if before:
         new = set(interfaces()) - set(before.interfaces)
-        left += [name for name in new if name.startswith("veth") and not has_bridge(name)]
+        left += [name for name in new if name.startswith(("veth", "cali")) and not has_bridge(name)]
     return left
 
 

@@ -33,13 +33,13 @@ DISK_GIB_TO_BUILD = 15
 DISK_GIB_TO_RUN = 2
 
 
-def preflight() -> str | None:
+def preflight(*, is_isolated: bool = False) -> str | None:
     """One line that says why the cluster cannot run here, or None."""
     layout = configured_layout()
     return (
         unsuitable_machine(layout)
         or unsuitable_kernel()
-        or unobtainable_programs()
+        or unobtainable_programs(is_isolated=is_isolated)
         or occupied_cgroup(layout)
         or occupied_address(layout)
     )
@@ -66,9 +66,9 @@ def unsuitable_kernel() -> str | None:
     return None
 
 
-def unobtainable_programs() -> str | None:
-    to_build = missing_builds()
-    packages = missing_packages(to_build=bool(to_build))
+def unobtainable_programs(*, is_isolated: bool) -> str | None:
+    to_build = missing_builds(is_isolated=is_isolated)
+    packages = missing_packages(to_build=bool(to_build), is_isolated=is_isolated)
     if packages and shutil.which("apt-get") is None:
         return f"apt-get is missing, and so are the Debian packages {' '.join(packages)}"
     has_pip = importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")

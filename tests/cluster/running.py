@@ -36,6 +36,8 @@ class RunningCluster:
     """Pods and the ingress reach this machine under it, and nobody else does."""
     bin_dir: Path
     """Holds kubectl, helm, kustomize and argocd."""
+    is_isolated: bool = False
+    """Whether it enforces NetworkPolicies, and Services have working addresses."""
 
     @classmethod
     def read(cls, file: Path) -> "RunningCluster":

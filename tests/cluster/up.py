@@ -8,8 +8,10 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
-from tests.cluster.builds import BUILDS
+from tests.cluster.builds import Build, builds
+from tests.cluster.calico import ensure_calico_objects
 from tests.cluster.cluster_objects import ensure_cluster_objects
 from tests.cluster.components import Component, components
 from tests.cluster.configuration import link_programs, write_configuration
@@ -46,17 +48,21 @@ class Step:
     needs: tuple[str, ...] = ()
 
 
-def up(layout: Layout, progress: Progress) -> None:
-    """Start what is missing. The caller holds the lock."""
+def up(layout: Layout, progress: Progress, *, is_isolated: bool = False) -> None:
+    """Start what is missing. The caller holds the lock. Raises StepError beside a cluster of the other kind."""
+    refuse_other_kind(layout, is_isolated=is_isolated)
     if is_complete(layout):
         progress.say("the cluster runs: every component is ready")
         return
-    ensure_packages(progress, to_build=bool(missing_builds()))
+    to_build = bool(missing_builds(is_isolated=is_isolated))
+    ensure_packages(progress, to_build=to_build, is_isolated=is_isolated)
     if not layout.snapshot_file.exists():
         before = Snapshot.take()
         layout.make_folders()
         before.write(layout)
     layout.make_folders()
+    if is_isolated:
+        layout.isolated_file.touch()
     secrets = ensure_secrets(layout)
     ensure_certificates(layout)
     write_configuration(layout, secrets)
@@ -66,6 +72,17 @@ def up(layout: Layout, progress: Progress) -> None:
     layout.cluster_file.write_text(cluster.as_json())
     layout.cluster_file.chmod(0o600)
     progress.say(f"the cluster is up: kubectl --kubeconfig {cluster.kubeconfig}")
+
+
+def refuse_other_kind(layout: Layout, *, is_isolated: bool) -> None:
+    """The pods of one kind are on another network than those of the other."""
+    if not layout.secrets_file.exists() or layout.is_isolated == is_isolated:
+        return
+    there, wanted = ("isolated", "default") if layout.is_isolated else ("default", "isolated")
+    raise StepError(
+        f"the {there} cluster is there, and the {wanted} one was asked for: "
+        "`python -m tests.cluster down` first"
+    )
 
 
 def is_complete(layout: Layout) -> bool:
@@ -90,7 +107,8 @@ def steps(layout: Layout, secrets: dict[str, str], progress: Progress) -> Iterab
         return run
 
     yield from build_steps(layout, progress)
-    yield Step("pod network", told("pod network", ensure_pod_network))
+    network = partial(ensure_pod_network, is_isolated=layout.is_isolated)
+    yield Step("pod network", told("pod network", network))
     for component in known.values():
         needs = component.needs + ((f"build {component.build}",) if component.build else ())
         yield Step(component.name, starter(layout, component, progress), needs)
@@ -111,6 +129,12 @@ def steps(layout: Layout, secrets: dict[str, str], progress: Progress) -> Iterab
                 told("sealed-secrets objects", lambda: ensure_sealed_secrets_objects(layout)),
                 ("cluster objects", "build sealed-secrets", "build helm"),
             )
+            if layout.is_isolated:
+                yield Step(
+                    "calico objects",
+                    told("calico objects", lambda: ensure_calico_objects(layout, secrets["admin"])),
+                    ("kube-apiserver", "build calico"),
+                )
     password = secrets["gitea-password"]
     yield Step(
         "gitea administrator",
@@ -127,19 +151,19 @@ def build_steps(layout: Layout, progress: Progress) -> Iterable[Step]:
     one_at_a_time = threading.Lock()
     go: list[str] = []
 
-    def builder(name: str) -> Callable[[], None]:
+    def builder(wanted: Build) -> Callable[[], None]:
         def run() -> None:
-            if not BUILDS[name].is_built:
+            if not wanted.is_built:
                 with one_at_a_time:
                     go[:] = go or [ensure_go(progress)]
-                    build(go[0], BUILDS[name], progress)
-            link_programs(layout, name)
+                    build(go[0], wanted, progress)
+            link_programs(layout, wanted)
 
         return run
 
     previous: tuple[str, ...] = ()
-    for name in BUILDS:
-        yield Step(f"build {name}", builder(name), previous)
+    for name, wanted in builds(is_isolated=layout.is_isolated).items():
+        yield Step(f"build {name}", builder(wanted), previous)
         previous = (f"build {name}",)
 
 
@@ -209,4 +233,5 @@ def describe(layout: Layout, secrets: dict[str, str]) -> RunningCluster:
         ingress_class=INGRESS_CLASS,
         node_ip=NODE_IP,
         bin_dir=layout.bin,
+        is_isolated=layout.is_isolated,
     )
