@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from previews import doctor_app, doctor_cluster, doctor_forge, doctor_outside
+from previews import doctor_app, doctor_cluster, doctor_egress, doctor_forge, doctor_outside
 from previews.doctor_case import Case, unknown
 from previews.domain.findings import Finding
 from previews.errors import PreviewsError
@@ -38,6 +38,7 @@ CHECKS = (
     Check("gitops", doctor_outside.check_gitops, 30.0),
     Check("registry", doctor_outside.check_registries),
     Check("database", doctor_outside.check_databases),
+    Check("egress", doctor_egress.check_egress),
     Check("cluster", doctor_cluster.check_cluster),
     Check("rights", doctor_cluster.check_rights),
     Check("argocd", doctor_cluster.check_argocd),
