@@ -24,6 +24,8 @@ _FULL = (
     errors.TooManyConnections,
     errors.ConfigurationLimitExceeded,
 )
+_CHECKPOINT = "checkpoint request failed"
+"""What a removal is told when another process of the server found no room. It has no SQLSTATE of its own."""
 _RACES = (
     errors.LockNotAvailable,
     errors.DeadlockDetected,
@@ -63,6 +65,9 @@ def refusal(error: psycopg.Error, server: str) -> PreviewsError:
         )
     if isinstance(error, _FULL):
         return TransientError("DatabaseServerFull", f"{server} has no room: {words}")
+    if isinstance(error, errors.InternalError_) and _CHECKPOINT in words:
+        said = f"{server} cannot write to its disk, which may be full: {words}"
+        return TransientError("DatabaseServerFull", said)
     if isinstance(error, _RACES):
         return TransientError("DatabaseRefused", f"{server} was interrupted: {words}")
     if isinstance(error, errors.InsufficientPrivilege):
