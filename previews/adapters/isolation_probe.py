@@ -27,7 +27,7 @@ PORT = 8080
 KUBELET_PORT = 10250
 START_SECONDS = 60.0
 """For an image to be pulled and a pod to run."""
-TRY_SECONDS = 90.0
+TRY_SECONDS = 120.0
 LEFT_BEHIND_SECONDS = 300.0
 """After which a namespace of the doctor's is no run's any more."""
 POLL_SECONDS = 1.0
@@ -42,8 +42,15 @@ reach() {
   if command -v nc >/dev/null 2>&1; then nc $Z -w 3 "$1" "$2" </dev/null >/dev/null 2>&1
   else wget -T 3 -O /dev/null "http://$1:$2/" 2>&1 | grep -q -i -e "connected" -e "returned" -e "100%"; fi
 }
-# What listens stands between two callers for a moment: only two failures in a row say that it cannot be reached.
-try() { if reach "$2" "$3" || { sleep 1; reach "$2" "$3"; }; then echo "$1=yes"; else echo "$1=no"; fi; }
+# What listens stands between two callers for a moment, and a busy node drops a packet: only four failures in a row say
+# that it cannot be reached.
+try() {
+  for pause in 1 2 3 0; do
+    if reach "$2" "$3"; then echo "$1=yes"; return; fi
+    sleep $pause
+  done
+  echo "$1=no"
+}
 n=0
 until reach "$MATE" "$PORT" || [ $n -ge 20 ]; do n=$((n+1)); sleep 1; done
 # An engine may take some seconds to learn of a new pod.
