@@ -146,6 +146,9 @@ class Gitea:
             json={"state": "open" if is_open else "closed"},
         )
 
+    def open_pull_requests(self, repository: str) -> list[Object]:
+        return self._list(f"/repos/{repository}/pulls", state="open")
+
     def is_open(self, opened: OpenedPullRequest) -> bool:
         found = self._ask("GET", f"/repos/{opened.repository}/pulls/{opened.number}")
         return bool(found["state"] == "open")

@@ -7,13 +7,13 @@ from pathlib import Path
 from previews.adapters.forges.answers import (
     AbsentError,
     Request,
-    malformed,
     read_pull_request,
     repository_path,
 )
 from previews.adapters.forges.gitea_connection import PER_PAGE, TIMEOUT_SECONDS, GiteaConnection
 from previews.adapters.forges.gitea_contents import GiteaContents
 from previews.adapters.forges.gitea_conversation import GiteaConversation
+from previews.adapters.forges.gitea_listing import GiteaListing
 from previews.adapters.forges.runs import choose_run, read_statuses
 from previews.domain.conversation import Permission, PostedComment, Reaction
 from previews.domain.forge_ports import ChangedPaths, Checks, Deployments, Redeliveries
@@ -39,6 +39,7 @@ class GiteaForge:
             api_url=api_url, token_file=token_file, timeout_seconds=timeout_seconds
         )
         self._contents = GiteaContents(self._connection)
+        self._listing = GiteaListing(self._connection, self.fetch_pull_request)
         self._conversation = GiteaConversation(self._connection)
 
     def close(self) -> None:
@@ -58,14 +59,7 @@ class GiteaForge:
         return read_pull_request(Request("GET", path), document)
 
     def list_open_pull_requests(self, repository: str) -> list[PullRequest]:
-        path = repository_path(repository, "pulls")
-        asked = Request("GET", path)
-        found = self._connection.list_all(path, state="open")
-        listed = [read_pull_request(asked, each) for each in found]
-        by_number = {each.number: each for each in listed}
-        if len(by_number) != len(listed):
-            raise malformed(asked, "a list that changed while it was read")
-        return [each for each in listed if each.is_open]
+        return self._listing.read(repository)
 
     def set_commit_status(self, repository: str, head_sha: HeadSha, status: CommitStatus) -> None:
         said = {
