@@ -36,9 +36,7 @@ from previews.app_news import take_up
 from previews.app_web import build_web
 from previews.domain.forge_ports import Forge
 from previews.domain.observation import Deadlines
-from previews.domain.orphans import (
-    Limits,
-)
+from previews.domain.orphans import Limits
 from previews.domain.ports import Clock, Cluster, Store
 from previews.domain.preview import PreviewKey
 from previews.errors import ConfigurationError, StalledError

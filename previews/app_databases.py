@@ -5,15 +5,14 @@ from datetime import timedelta
 
 import structlog
 
-from previews.adapters.databases.connections import ServerLogin
 from previews.adapters.databases.postgres import Address, PostgresServer
 from previews.adapters.databases.shared import SharedDatabase
-from previews.adapters.databases.templates import TemplateBuilder
 from previews.adapters.kubernetes_api import ClusterTimes, KubernetesAPI
 from previews.adapters.secrets.certificate import SealingCertificate, from_controller, from_file
 from previews.adapters.secrets.direct import DirectSecrets
 from previews.adapters.secrets.external import ExternalSecrets, SecretStore
 from previews.adapters.secrets.sealed import SealedSecrets
+from previews.app_templates import build_builder, login_of
 from previews.database_settings import DatabaseServerSettings, shared_server
 from previews.domain.database import Provider, SecretKind
 from previews.domain.ports import Clock
@@ -51,18 +50,6 @@ def build_server(settings: Settings, server: DatabaseServerSettings) -> Postgres
     )
 
 
-def login_of(server: DatabaseServerSettings) -> ServerLogin:
-    """How the manager reaches a server."""
-    return ServerLogin(
-        host=server.host,
-        port=server.port,
-        user=server.user,
-        password_file=server.password_file,
-        database=server.database,
-        sslmode=server.sslmode,
-    )
-
-
 def build_refresh(
     settings: Settings, servers: Mapping[str, DatabaseServer], clock: Clock
 ) -> TemplateRefresh:
@@ -76,9 +63,9 @@ def build_refresh(
 
     def rebuild(server: str, name: str) -> None:
         where, template = configured[server, name]
-        builder = TemplateBuilder(
-            login_of(where),
-            instance=settings.instance,
+        builder = build_builder(
+            settings,
+            where,
             now=clock.now,
             say=lambda line: _log.info("template", template=f"{name} on {server}", step=line),
         )

@@ -18,9 +18,9 @@ from previews.reconcile.loop import Loop
 from previews.reconcile.template_refresh import TemplateRefresh
 from previews.reconcile.world import World
 from previews.settings import Settings
-from previews.web import create_web
 from previews.web.actions import Desk
 from previews.web.api import api_router
+from previews.web.front import create_web
 from previews.web.images import image_routers
 from previews.web.metrics import Metrics, Sources, metrics_router
 from previews.web.standing import finder

@@ -9,10 +9,15 @@ from pydantic import BaseModel, ValidationError
 
 from previews.domain.preview import PreviewKey
 from previews.errors import ActionRefusedError, StalledError, TransientError
-from previews.web.api import PAGE_LENGTH_MAX
-from previews.web.refusals import Refusal
 from previews.web.sweep_views import BrakeView, SweepView
-from previews.web.views import History, Keys, PreviewPage, PreviewView
+from previews.web.views import (
+    PAGE_LENGTH_MAX,
+    History,
+    Keys,
+    PreviewPage,
+    PreviewView,
+    Refusal,
+)
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 120.0

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from previews.app_dns import build_wildcard, examine_dns
 from previews.cli.doctor import finish
 from previews.settings import load_settings
 
@@ -26,11 +25,15 @@ def add_to(cli: typer.Typer) -> None:
 
 def check(*, config: ConfigOption, as_json: JsonOption = False) -> None:
     """Say what is wrong with the zone, and what to change. Ends with 1 if anything is. Changes nothing."""
+    from previews.app_dns import examine_dns  # noqa: PLC0415 - name server clients take long to load
+
     finish(examine_dns(load_settings(config)), as_json=as_json)
 
 
 def apply(*, config: ConfigOption) -> None:
     """Make the wildcard record, or have it lead to where the configuration says. With dns.mode wildcard."""
+    from previews.app_dns import build_wildcard  # noqa: PLC0415 - as above
+
     settings = load_settings(config)
     records, name = build_wildcard(settings), f"*.{settings.domain.zone}"
     if records.has_wildcard():
@@ -42,6 +45,8 @@ def apply(*, config: ConfigOption) -> None:
 
 def remove(*, config: ConfigOption) -> None:
     """Take the wildcard record away. No preview is found afterwards."""
+    from previews.app_dns import build_wildcard  # noqa: PLC0415 - as above
+
     settings = load_settings(config)
     build_wildcard(settings).remove_wildcard()
     typer.echo(f"*.{settings.domain.zone} is gone")

@@ -8,12 +8,8 @@ from typing import Annotated
 
 import typer
 
-from previews.adapters.databases.postgres import PostgresServer
-from previews.adapters.databases.templates import TemplateBuilder
-from previews.app_databases import login_of
 from previews.cli import text
 from previews.database_settings import DatabaseServerSettings
-from previews.domain.database import Template
 from previews.domain.template import Recipe
 from previews.errors import ConfigurationError
 from previews.settings import Settings, load_settings
@@ -41,12 +37,11 @@ def build(
     config: ConfigOption,
 ) -> None:
     """Build a golden template as configured, and put it in the place of the former build."""
+    from previews.app_templates import build_builder  # noqa: PLC0415 - a database client takes long to load
+
     settings = load_settings(config)
     chosen, recipe = _choose(settings, config, name, server)
-    builder = TemplateBuilder(
-        login_of(chosen), instance=settings.instance, now=lambda: datetime.now(UTC), say=_say
-    )
-    builder.build(name, recipe)
+    build_builder(settings, chosen, now=lambda: datetime.now(UTC), say=_say).build(name, recipe)
 
 
 def list_templates(*, config: ConfigOption) -> None:
@@ -83,12 +78,9 @@ def _choose(
 
 
 def _rows(settings: Settings, server: DatabaseServerSettings) -> Iterable[tuple[str, ...]]:
-    postgres = PostgresServer(login_of(server), instance=settings.instance)
-    try:
-        found: list[Template] = postgres.templates()
-    finally:
-        postgres.close()
-    for each in found:
+    from previews.app_templates import read_templates  # noqa: PLC0415 - as above
+
+    for each in read_templates(settings, server):
         size = f"{each.size_bytes / _MEGABYTE:.0f} MB"
         built = text.moment(each.built_at)
         yield each.name, server.name, built, size, str(each.users), str(each.warm)

@@ -12,9 +12,15 @@ from pydantic import BaseModel
 from previews.domain.preview import Phase, PreviewKey
 from previews.web.actions import Desk, Number, add_actions
 from previews.web.refusals import OF_ONE_PREVIEW, OF_THE_API
-from previews.web.views import History, PreviewPage, Previews, PreviewView, Text
+from previews.web.views import (
+    PAGE_LENGTH_MAX,
+    History,
+    PreviewPage,
+    Previews,
+    PreviewView,
+    Text,
+)
 
-PAGE_LENGTH_MAX = 500
 BODY_LIMIT_BYTES = 64 * 1024
 
 

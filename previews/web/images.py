@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, m
 from previews.domain.images import check_digest, check_tag
 from previews.domain.preview import HeadSha, PreviewKey, parse_head_sha
 from previews.web.api import guarded_router
-from previews.web.refusals import OF_ACTIONS, Refusal
-from previews.web.views import Keys
+from previews.web.refusals import OF_ACTIONS
+from previews.web.views import Keys, Refusal
 
 PROJECT_LENGTH_MAX = 100
 EVENTS_READ_MAX = 500

@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from previews.errors import ActionRefusedError, PreviewsError
+from previews.web.views import Refusal
 
 _STATUSES = {
     "UnknownPreview": 404,
@@ -20,13 +20,6 @@ _STATUSES = {
     "NoLength": 422,
 }
 """Of a refused action; of any other reason: 409, since it lies in how things stand."""
-
-
-class Refusal(BaseModel):
-    """Why a request was not answered as was wished."""
-
-    reason: str
-    message: str
 
 
 OF_THE_API: dict[int | str, dict[str, Any]] = {

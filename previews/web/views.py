@@ -16,6 +16,9 @@ from previews.domain.reasons import remedy_of
 from previews.domain.record import Gone, HistoryEntry, PreviewRecord, Removal
 from previews.errors import ActionRefusedError
 
+PAGE_LENGTH_MAX = 500
+"""Previews that one answer may hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -31,6 +34,13 @@ def _well_formed(value: str | None) -> str | None:
 
 
 Text = Annotated[str, BeforeValidator(_well_formed)]
+
+
+class Refusal(BaseModel):
+    """Why a request was not answered as was wished."""
+
+    reason: str
+    message: str
 
 
 class ConditionView(BaseModel):

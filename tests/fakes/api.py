@@ -21,9 +21,9 @@ from previews.reconcile.actions import Actions
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.images import ImageGate
 from previews.reconcile.template_refresh import Shown
-from previews.web import create_web
 from previews.web.actions import Desk
 from previews.web.api import api_router
+from previews.web.front import create_web
 from previews.web.images import image_routers
 from previews.web.metrics import Metrics, Sources, metrics_router
 from previews.web.templates import template_router

@@ -17,8 +17,8 @@ from previews.domain.preview import PreviewKey
 from previews.domain.record import Delivery
 from previews.reconcile.effects import Effects, LoggingWitness
 from previews.reconcile.inbox import Inbox
-from previews.web import create_web
 from previews.web.api import health_router
+from previews.web.front import create_web
 from previews.web.webhooks import WebhookDoor
 
 SECRET = "the secret of this hook"

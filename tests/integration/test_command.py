@@ -77,6 +77,17 @@ def said(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_asking_a_manager_waits_for_no_client_of_another_system_to_load() -> None:
+    heavy = {"dns.resolver", "fastapi", "github", "kubernetes", "psycopg", "sqlmodel"}
+    code = f"import sys, previews.cli; print(sorted({heavy!r} & set(sys.modules)))"
+
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+
+    assert (answer.stdout, answer.stderr) == ("[]\n", "")
+
+
 def test_check_says_that_a_configuration_is_good(
     tmp_path: Path, configuration: dict[str, Any]
 ) -> None:

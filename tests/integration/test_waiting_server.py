@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import APIRouter
 
 from previews.domain.preview import PreviewKey
-from previews.web import create_web
+from previews.web.front import create_web
 from previews.web.waiting import (
     LOOKUPS_WAITING_MAX,
     THREADS,

@@ -11,7 +11,7 @@ from httpx2 import Response
 
 from previews.domain.preview import PreviewKey
 from previews.domain.record import Delivery
-from previews.web import create_web
+from previews.web.front import create_web
 from previews.web.webhooks import News, WebhookDoor
 from tests.fakes.clock import ManualClock
 from tests.fakes.store import InMemoryStore

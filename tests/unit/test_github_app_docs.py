@@ -14,8 +14,8 @@ from previews.adapters.forges.github_permissions import (
 )
 from previews.adapters.github_app_manifest import manifest_of
 from previews.cli import github_app
-from previews.web import WEBHOOK_PATH
 from previews.web.builds import BUILD_EVENTS
+from previews.web.front import WEBHOOK_PATH
 from previews.web.talk import RERUN_EVENTS
 from tests.github.app_tokens import NEEDS, RANKS
 

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.types import Message
 
-from previews.web import create_web
+from previews.web.front import create_web
 from tests.unit.visits import HOST, OWN, ZONE, Town
 
 

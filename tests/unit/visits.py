@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from previews.domain.preview import PreviewKey
 from previews.errors import TransientError
-from previews.web import create_web
+from previews.web.front import create_web
 from previews.web.waiting import Standing, State, WaitingDoor, hosts_of_previews
 
 ZONE = "preview.example"
