@@ -4,6 +4,7 @@ A pid file holds the process's start time and the boot it belongs to, so a recyc
 carries a mark in its environment, which its children inherit: `up` finds by it what no pid file names.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -23,6 +24,13 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 # Kept so that a child that ended is reaped by the program that started it.
 _children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+@atexit.register
+def _leave_running() -> None:
+    """They are to outlive this program, which Popen would take for an oversight."""
+    for child in _children.values():
+        child.returncode = child.poll() or 0
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,25 @@ def test_a_server_is_found_by_its_mark_and_stopped_with_its_children(tmp_path: P
     assert not pid_file.exists()
 
 
+def test_a_program_ends_without_a_word_about_the_servers_that_it_leaves(tmp_path: Path) -> None:
+    pid_file = tmp_path / "server.pid"
+    code = f"""if True:
+        from pathlib import Path
+        from tests.cluster.processes import start
+        folder = Path({str(tmp_path)!r})
+        argv = [{sys.executable!r}, "-c", "import time; time.sleep(60)"]
+        start(argv, environment={{}}, log=folder / "server.log", pid_file=folder / "server.pid")
+    """
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+        )
+        assert ended.stderr == ""
+        assert running_pid(pid_file)
+    finally:
+        stop(pid_file)
+
+
 def test_a_zombie_is_not_running() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     try:
