@@ -20,7 +20,7 @@ from tests.world.waiting import wait_until
 
 STOP_SECONDS = 40.0
 """Twice what the manager gives its threads to finish."""
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 UNAVAILABLE = 503
 NOT_FOUND = 404
 LOOPBACK = "127.0.0.1"
