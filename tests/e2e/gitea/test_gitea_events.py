@@ -7,12 +7,9 @@ import pytest
 from previews.domain.preview import PreviewKey
 from previews.web.pushes import PushNews
 from previews.web.talk import CommentNews
-from tests.cluster import preflight, running
 from tests.e2e.gitea_world import GiteaWorld
 from tests.integration.scripted_http import PATIENCE_SECONDS, Asked, Reply, ScriptedServer
 from tests.unit.knocking import SECRET, Door
-
-pytestmark = pytest.mark.e2e
 
 
 class ShopDoor(Door):
@@ -44,24 +41,14 @@ class ShopDoor(Door):
 
 
 @pytest.fixture
-def world() -> Iterator[GiteaWorld]:
-    cluster = running()
-    if cluster is None:
-        pytest.skip(preflight() or "the local cluster does not run: make cluster-up")
-    with GiteaWorld(cluster) as world:
-        yield world
-
-
-@pytest.fixture
 def door(world: GiteaWorld) -> Iterator[ShopDoor]:
     def take(_: Asked, reply: Reply) -> None:
         reply.send(202)
 
     with ScriptedServer(take) as receiver:
-        repository = world.add_repository()
-        assert world.open_pull_request(repository) == 1
+        assert world.open_pull_request(world.repository) == 1
         world.create_webhook(f"{receiver.url}/webhooks", SECRET)
-        yield ShopDoor(repository, receiver)
+        yield ShopDoor(world.repository, receiver)
 
 
 def test_setting_and_taking_off_a_label_marks_the_preview(

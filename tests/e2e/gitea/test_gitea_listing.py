@@ -1,34 +1,15 @@
 """A push in whose midst Gitea was killed: its list shows the former commit for ever, and the manager the right one."""
 
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from previews.adapters.forges.gitea import GiteaForge
 from previews.domain.preview import HeadSha, parse_head_sha
-from tests.cluster import RunningCluster, preflight, running
+from tests.cluster import RunningCluster
 from tests.cluster.layout import Layout
 from tests.e2e.gitea_world import GiteaWorld
 from tests.world.gitea import Gitea
-
-pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def cluster() -> RunningCluster:
-    cluster = running()
-    if cluster is None:
-        pytest.skip(preflight() or "the local cluster does not run: make cluster-up")
-    return cluster
-
-
-@pytest.fixture
-def world(cluster: RunningCluster) -> Iterator[GiteaWorld]:
-    with GiteaWorld(cluster) as world:
-        yield world
 
 
 def move_without_gitea(directory: Path, branch: str) -> HeadSha:
@@ -47,18 +28,15 @@ def move_without_gitea(directory: Path, branch: str) -> HeadSha:
 
 
 def test_a_push_that_gitea_was_killed_in_is_listed(
-    cluster: RunningCluster, world: GiteaWorld, tmp_path: Path
+    cluster: RunningCluster, world: GiteaWorld, forge: GiteaForge
 ) -> None:
-    repository = world.add_repository()
-    world.open_pull_request(repository, "feature")
-    bare = Layout(cluster.directory).data / f"gitea/repositories/{repository}.git"
-    (tmp_path / "token").write_text(world.token)
+    world.open_pull_request(world.repository, "feature")
+    bare = Layout(cluster.directory).data / f"gitea/repositories/{world.repository}.git"
 
     pushed = move_without_gitea(bare, "feature")
 
     with closing(Gitea(cluster)) as gitea:
-        [shown] = gitea.open_pull_requests(repository)
+        [shown] = gitea.open_pull_requests(world.repository)
     assert shown["head"]["sha"] != pushed
-    with closing(GiteaForge(api_url=world.url, token_file=tmp_path / "token")) as forge:
-        [listed] = forge.list_open_pull_requests(repository)
+    [listed] = forge.list_open_pull_requests(world.repository)
     assert listed.head_sha == pushed

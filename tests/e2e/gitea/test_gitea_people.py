@@ -1,7 +1,5 @@
 """What the real Gitea tells of people, drafts and repositories that move: what docs/forges.md says of it is so."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,38 +7,9 @@ import pytest
 from previews.adapters.forges.gitea import GiteaForge
 from previews.domain.conversation import Permission, Reaction
 from previews.errors import TransientError
-from tests.cluster import preflight, running
 from tests.e2e.gitea_world import TEAMS_SCOPE, TOKEN_SCOPES, GiteaWorld
 
 MARKER = "<!-- previews:acme -->"
-
-
-@pytest.fixture(scope="module")
-def gitea_world() -> Iterator[GiteaWorld]:
-    cluster = running()
-    if cluster is None:
-        pytest.skip(preflight() or "the local cluster does not run: make cluster-up")
-    with GiteaWorld(cluster) as world:
-        yield world
-
-
-@pytest.fixture
-def world(gitea_world: GiteaWorld) -> GiteaWorld:
-    gitea_world.add_repository()
-    return gitea_world
-
-
-@pytest.fixture
-def token_file(tmp_path: Path, world: GiteaWorld) -> Path:
-    file = tmp_path / "token"
-    file.write_text(world.token)
-    return file
-
-
-@pytest.fixture
-def forge(token_file: Path, world: GiteaWorld) -> Iterator[GiteaForge]:
-    with closing(GiteaForge(api_url=world.url, token_file=token_file)) as forge:
-        yield forge
 
 
 def test_only_who_administers_the_repository_is_told_what_others_may_do(

@@ -1,7 +1,5 @@
 """The rights that docs/forges.md asks for are enough at the real Gitea, none is too many, and a missing one is said."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,39 +8,10 @@ from previews.adapters.forges.gitea import GiteaForge
 from previews.domain.conversation import Reaction
 from previews.domain.record import CommitStatus, StatusState
 from previews.errors import StalledError, TransientError
-from tests.cluster import preflight, running
 from tests.e2e.gitea_world import TOKEN_SCOPES, GiteaWorld
 
 MARKER = "<!-- previews:acme -->"
 PENDING = CommitStatus("preview/shop", StatusState.PENDING, "Deploying", "")
-
-
-@pytest.fixture(scope="module")
-def gitea_world() -> Iterator[GiteaWorld]:
-    cluster = running()
-    if cluster is None:
-        pytest.skip(preflight() or "the local cluster does not run: make cluster-up")
-    with GiteaWorld(cluster) as world:
-        yield world
-
-
-@pytest.fixture
-def world(gitea_world: GiteaWorld) -> GiteaWorld:
-    gitea_world.add_repository()
-    return gitea_world
-
-
-@pytest.fixture
-def token_file(tmp_path: Path, world: GiteaWorld) -> Path:
-    file = tmp_path / "token"
-    file.write_text(world.token)
-    return file
-
-
-@pytest.fixture
-def forge(token_file: Path, world: GiteaWorld) -> Iterator[GiteaForge]:
-    with closing(GiteaForge(api_url=world.url, token_file=token_file)) as forge:
-        yield forge
 
 
 def test_a_token_that_gitea_does_not_know_is_said(forge: GiteaForge, token_file: Path) -> None:
