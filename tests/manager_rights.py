@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster import RunningCluster
+from tests.kubeconfig import kubeconfig
 
 ACCOUNT = "previews-manager"
 TOKEN_SECONDS = 3600
@@ -32,7 +33,7 @@ def manager_kubeconfig(
     try:
         file = directory / f"{home}.kubeconfig"
         token = cluster.service_account_token(home, ACCOUNT, TOKEN_SECONDS)
-        write_kubeconfig(file, cluster, token)
+        write_own_kubeconfig(file, cluster, token)
         yield file
     finally:
         cluster.kubectl(
@@ -45,30 +46,12 @@ def manager_kubeconfig(
         )
 
 
-def write_kubeconfig(file: Path, cluster: RunningCluster, token: str) -> None:
+def write_own_kubeconfig(file: Path, cluster: RunningCluster, token: str) -> None:
+    """With the authority in it, as cloud providers hand them out."""
+    content = kubeconfig(cluster.api_server, token)
     authority = base64.b64encode(cluster.ca_file.read_bytes()).decode()
-    file.write_text(
-        json.dumps(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "current-context": "manager",
-                "contexts": [
-                    {"name": "manager", "context": {"cluster": "local", "user": "manager"}}
-                ],
-                "clusters": [
-                    {
-                        "name": "local",
-                        "cluster": {
-                            "server": cluster.api_server,
-                            "certificate-authority-data": authority,
-                        },
-                    }
-                ],
-                "users": [{"name": "manager", "user": {"token": token}}],
-            }
-        )
-    )
+    content["clusters"][0]["cluster"]["certificate-authority-data"] = authority
+    file.write_text(json.dumps(content))
     file.chmod(0o600)
 
 

@@ -26,6 +26,7 @@ from tests.cluster.credentials import (
     write_private,
 )
 from tests.cluster.layout import LOOPBACK, Layout
+from tests.kubeconfig import kubeconfig
 
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0
@@ -132,22 +133,7 @@ class APIServer:
 
     def kubeconfig(self) -> Path:
         """The administrator's; written anew."""
-        content = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "own",
-            "contexts": [{"name": "own", "context": {"cluster": "own", "user": "admin"}}],
-            "users": [{"name": "admin", "user": {"token": self.admin_token}}],
-            "clusters": [
-                {
-                    "name": "own",
-                    "cluster": {
-                        "server": self.url,
-                        "certificate-authority": str(self.layout.pki / "ca.crt"),
-                    },
-                }
-            ],
-        }
+        content = kubeconfig(self.url, self.admin_token, ca_file=self.layout.pki / "ca.crt")
         file = self.layout.kubeconfig("admin")
         write_private(file, json.dumps(content))
         return file

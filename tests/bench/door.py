@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.bench.deliveries import Answered, send_at_once, send_at_rate, sign
 from tests.bench.figures import Part
 from tests.git_remote import GitRemote
+from tests.kubeconfig import kubeconfig
 from tests.world.manager import Manager, end_leftover
 
 Say = Callable[[str], None]
@@ -70,14 +71,6 @@ def _check_stored(manager: Manager, answers: Sequence[Answered]) -> None:
 def _configuration(manager: Manager, secret: str) -> dict[str, object]:
     gitops = GitRemote(manager.directory / "gitops")
     gitops.commit({"README.md": "# gitops\n"})
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "none", "cluster": {"server": f"http://{NOBODY}"}}],
-        "users": [{"name": "none", "user": {}}],
-        "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
-        "current-context": "none",
-    }
     chart = {"repository_url": gitops.url, "path": "chart"}
     return {
         "instance": "bench-door",
@@ -90,7 +83,11 @@ def _configuration(manager: Manager, secret: str) -> dict[str, object]:
         },
         "gitops": {"url": gitops.url},
         "kubernetes": {
-            "kubeconfig": str(manager.write_secret("kubeconfig", json.dumps(kubeconfig)))
+            "kubeconfig": str(
+                manager.write_secret(
+                    "kubeconfig", json.dumps(kubeconfig(f"http://{NOBODY}", "none"))
+                )
+            )
         },
         "domain": {"zone": "door.localhost", "scheme": "http"},
         "server": {"port": manager.port},

@@ -27,6 +27,7 @@ from tests.cluster.layout import (
     TRAEFIK_PING_PORT,
     Layout,
 )
+from tests.kubeconfig import kubeconfig
 
 # Every job that Gitea would start by itself: none is needed, and each costs processor time.
 GITEA_JOBS = (
@@ -47,8 +48,10 @@ GITEA_JOBS = (
 
 def write_configuration(layout: Layout, secrets: dict[str, str]) -> None:
     folder = layout.configuration
+    ca_file = layout.pki / "ca.crt"
     for user in TOKEN_USERS:
-        write_private(layout.kubeconfig(user), json.dumps(kubeconfig(layout, secrets[user])))
+        content = kubeconfig(API_URL, secrets[user], ca_file=ca_file)
+        write_private(layout.kubeconfig(user), json.dumps(content))
     write_private(folder / "tokens.csv", token_file_text(secrets))
     write_private(folder / "kubelet.yaml", json.dumps(kubelet(layout), indent=2))
     write_private(folder / "containerd.toml", containerd(layout))
@@ -62,18 +65,6 @@ def write_configuration(layout: Layout, secrets: dict[str, str]) -> None:
     pods = calico.pod_network(layout) if layout.is_isolated else pod_network(layout)
     write_private(network / "10-previews.conflist", json.dumps(pods, indent=2))
     write_private(hosts / "hosts.toml", f'server = "http://{REGISTRY}"\n')
-
-
-def kubeconfig(layout: Layout, token: str) -> dict[str, object]:
-    cluster = {"server": API_URL, "certificate-authority": str(layout.pki / "ca.crt")}
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "previews", "cluster": cluster}],
-        "users": [{"name": "previews", "user": {"token": token}}],
-        "contexts": [{"name": "previews", "context": {"cluster": "previews", "user": "previews"}}],
-        "current-context": "previews",
-    }
 
 
 def kubelet(layout: Layout) -> dict[str, object]:

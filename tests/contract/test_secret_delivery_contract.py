@@ -24,9 +24,10 @@ from previews.domain.preview import PreviewKey
 from previews.domain.resource_ports import SecretDelivery
 from previews.errors import TransientError
 from tests.fakes import sealing_controller
-from tests.fakes.kubernetes_objects import KubernetesObjects, kubeconfig_for
+from tests.fakes.kubernetes_objects import KubernetesObjects
 from tests.fakes.secrets import FakeSecrets
 from tests.integration.scripted_http import ScriptedServer
+from tests.kubeconfig import write_kubeconfig
 
 SHOP_42, SHOP_43 = PreviewKey("shop", 42), PreviewKey("shop", 43)
 CANARY = "canary-Pa55word-never-to-be-seen"
@@ -82,7 +83,9 @@ class KubernetesWorld:
         self.cluster = KubernetesObjects()
         self.server = stack.enter_context(ScriptedServer(self.cluster))
         times = ClusterTimes(connect_seconds=2.0, read_seconds=5.0)
-        self.api = KubernetesAPI(kubeconfig=kubeconfig_for(self.server, folder), times=times)
+        self.api = KubernetesAPI(
+            kubeconfig=write_kubeconfig(folder / "kubeconfig", self.server.url), times=times
+        )
         self.folder = folder
 
     def bring(self, manifest: str, plural: str, condition: str, seen: str) -> None:

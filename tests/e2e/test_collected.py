@@ -35,7 +35,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.forge import FakeForge
 from tests.fakes.store import InMemoryStore
 from tests.fakes.surroundings import project
-from tests.manager_rights import write_kubeconfig
+from tests.manager_rights import write_own_kubeconfig
 from tests.rendered import PREVIEWS, find_helm, render
 from tests.watching import watching
 from tests.world.waiting import wait_until
@@ -78,7 +78,7 @@ class Site:
         self.apply([named("v1", "Namespace", self.home)])
         self.apply(found for found in rendered if found["kind"] in RIGHTS)
         token = cluster.service_account_token(self.home, self.home, TOKEN_SECONDS)
-        write_kubeconfig(self.kubeconfig, cluster, token)
+        write_own_kubeconfig(self.kubeconfig, cluster, token)
 
     def apply(self, objects: Iterable[Object]) -> None:
         listed = list(objects)

@@ -27,7 +27,7 @@ from previews.errors import StalledError, TransientError
 from tests.cluster import RunningCluster
 from tests.cluster.layout import SEALED_SECRETS, SEALED_SECRETS_NAMESPACE, Layout
 from tests.cluster.processes import running_pid
-from tests.manager_rights import write_kubeconfig
+from tests.manager_rights import write_own_kubeconfig
 from tests.rendered import PREVIEWS, find_helm, render
 from tests.world.waiting import wait_until
 
@@ -71,7 +71,7 @@ class Site:
         fence = {"pod-security.kubernetes.io/enforce": "restricted"}
         self.put(_namespace(self.namespace, labels.ownership(self.instance, SHOP_42) | fence))
         token = cluster.service_account_token(self.home, self.home, TOKEN_SECONDS)
-        write_kubeconfig(self.kubeconfig, cluster, token)
+        write_own_kubeconfig(self.kubeconfig, cluster, token)
         self.api = KubernetesAPI(kubeconfig=self.kubeconfig, times=ClusterTimes())
 
     def put(self, *objects: dict[str, Any]) -> None:

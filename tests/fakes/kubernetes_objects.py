@@ -4,10 +4,9 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from tests.integration.scripted_http import Asked, Reply, ScriptedServer
+from tests.integration.scripted_http import Asked, Reply
 
 Raw = dict[str, Any]
 METADATA = "PartialObjectMetadata"
@@ -116,23 +115,3 @@ def status(code: int, reason: str, message: str, name: str = "") -> Raw:
         "code": code,
         "details": {"name": name} if name else {},
     }
-
-
-def kubeconfig_for(server: ScriptedServer, folder: Path) -> Path:
-    file = folder / "kubeconfig"
-    user = {"name": "manager", "user": {"token": "t"}}
-    cluster = {"name": "here", "cluster": {"server": f"http://127.0.0.1:{server.port}"}}
-    context = {"name": "here", "context": {"cluster": "here", "user": "manager"}}
-    file.write_text(
-        json.dumps(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "current-context": "here",
-                "contexts": [context],
-                "clusters": [cluster],
-                "users": [user],
-            }
-        )
-    )
-    return file

@@ -11,9 +11,9 @@ from typing import Any
 import httpx2
 import psutil
 import pytest
-import yaml
 
 from tests.github.hooks import signed_headers
+from tests.kubeconfig import kubeconfig
 from tests.world.manager import Manager
 from tests.world.waiting import wait_until
 
@@ -29,14 +29,6 @@ BODY = json.dumps(
 
 def configuration(manager: Manager, data: Path) -> dict[str, Any]:
     """Every outside system is down: only the door and the store are what this is about."""
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "x",
-        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-        "clusters": [{"name": "x", "cluster": {"server": NOBODY}}],
-        "users": [{"name": "x", "user": {"token": "x"}}],
-    }
     return {
         "instance": "two",
         "data_directory": str(data),
@@ -48,7 +40,9 @@ def configuration(manager: Manager, data: Path) -> dict[str, Any]:
         },
         "gitops": {"url": f"{NOBODY}/acme/gitops.git"},
         "kubernetes": {
-            "kubeconfig": str(manager.write_secret("kubeconfig", yaml.safe_dump(kubeconfig)))
+            "kubeconfig": str(
+                manager.write_secret("kubeconfig", json.dumps(kubeconfig(NOBODY, "x")))
+            )
         },
         "domain": {"zone": "preview.example"},
         "server": {"port": manager.port, "api_token_file": str(manager.api_token_file)},

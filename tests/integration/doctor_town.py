@@ -19,6 +19,7 @@ from previews.settings import load_settings
 from tests.git_http_server import PASSWORD, USER, GitHTTPServer, serve_git
 from tests.git_remote import GitRemote
 from tests.integration.scripted_http import Asked, Reply, ScriptedServer
+from tests.kubeconfig import write_kubeconfig
 
 PREVIEWS = [sys.executable, "-m", "previews"]
 ARGO_CD = "/apis/argoproj.io/v1alpha1"
@@ -181,16 +182,7 @@ class Town:
         auths = {f"127.0.0.1:{self.registry.port}": {"auth": pair}}
         (self.directory / "config.json").write_text(json.dumps({"auths": auths}))
         (self.directory / "data").mkdir()
-        self.kubeconfig.write_text(
-            yaml.safe_dump(
-                {
-                    "current-context": "it",
-                    "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-                    "clusters": [{"name": "it", "cluster": {"server": self.api.url}}],
-                    "users": [{"name": "it", "user": {"token": "canary-cluster"}}],
-                }
-            )
-        )
+        write_kubeconfig(self.kubeconfig, self.api.url, "canary-cluster")
 
     def _valid_configuration(self) -> dict[str, Any]:
         return {

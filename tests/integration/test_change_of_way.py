@@ -14,8 +14,9 @@ from previews.adapters.secrets.external import ExternalSecrets, SecretStore
 from previews.domain import labels
 from previews.domain.database import Secret
 from previews.domain.preview import PreviewKey
-from tests.fakes.kubernetes_objects import KubernetesObjects, Raw, kubeconfig_for
+from tests.fakes.kubernetes_objects import KubernetesObjects, Raw
 from tests.integration.scripted_http import ScriptedServer
+from tests.kubeconfig import write_kubeconfig
 
 SHOP_42 = PreviewKey("shop", 42)
 LIVE = "/api/v1/namespaces/preview-shop-pr-42/secrets/database"
@@ -37,7 +38,8 @@ class World:
         self.objects = objects
         self.server = server
         self.api = KubernetesAPI(
-            kubeconfig=kubeconfig_for(server, folder), times=ClusterTimes(read_seconds=5.0)
+            kubeconfig=write_kubeconfig(folder / "kubeconfig", server.url),
+            times=ClusterTimes(read_seconds=5.0),
         )
         self.direct = DirectSecrets(api=self.api, instance="acme")
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from previews.adapters.cluster import ATTEMPTS_AT_CONFLICTS, KubernetesCluster
 from previews.adapters.kubernetes_api import ClusterTimes
@@ -15,6 +14,7 @@ from previews.domain.inventory import Kind, OwnedObject
 from previews.domain.preview import PreviewKey
 from previews.errors import PreviewsError, StalledError, TransientError
 from tests.integration.scripted_http import Asked, Reply, ScriptedServer
+from tests.kubeconfig import write_kubeconfig
 
 Raw = dict[str, Any]
 Behaviour = Callable[[Reply], None]
@@ -70,17 +70,7 @@ class API:
     def __init__(self, script: Script, server: ScriptedServer, directory: Path) -> None:
         self._script = script
         self._server = server
-        kubeconfig = directory / "kubeconfig"
-        kubeconfig.write_text(
-            yaml.safe_dump(
-                {
-                    "current-context": "it",
-                    "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-                    "clusters": [{"name": "it", "cluster": {"server": server.url}}],
-                    "users": [{"name": "it", "user": {"token": "t"}}],
-                }
-            )
-        )
+        kubeconfig = write_kubeconfig(directory / "kubeconfig", server.url)
         self.cluster = KubernetesCluster(
             kubeconfig=kubeconfig, argocd_namespace="argocd", instance="acme", times=IMPATIENT
         )

@@ -14,6 +14,7 @@ import httpx2
 import pytest
 import yaml
 
+from tests.kubeconfig import write_kubeconfig
 from tests.world.waiting import wait_until
 
 PREVIEWS = [sys.executable, "-m", "previews"]
@@ -32,15 +33,7 @@ def configuration(tmp_path: Path) -> dict[str, Any]:
     for name in ("forge-token", "secret", "api-token"):
         (tmp_path / name).write_text(f"canary-{name}\n")
     nobody = f"http://127.0.0.1:{free_port()}"
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "x",
-        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-        "clusters": [{"name": "x", "cluster": {"server": nobody}}],
-        "users": [{"name": "x", "user": {"token": "canary-cluster"}}],
-    }
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    write_kubeconfig(tmp_path / "kubeconfig", nobody, "canary-cluster")
     return {
         "instance": "down",
         "data_directory": str(tmp_path / "data"),

@@ -14,8 +14,9 @@ from previews.domain import labels
 from previews.domain.database import Secret
 from previews.domain.preview import PreviewKey
 from previews.errors import PreviewsError, StalledError, TransientError
-from tests.fakes.kubernetes_objects import METADATA, KubernetesObjects, kubeconfig_for, status
+from tests.fakes.kubernetes_objects import METADATA, KubernetesObjects, status
 from tests.integration.scripted_http import ScriptedServer
+from tests.kubeconfig import write_kubeconfig
 
 SHOP_42 = PreviewKey("shop", 42)
 NAMESPACE, NAME = "preview-shop-pr-42", "database"
@@ -36,7 +37,8 @@ class World:
         self.objects = objects
         self.server = server
         api = KubernetesAPI(
-            kubeconfig=kubeconfig_for(server, folder), times=ClusterTimes(read_seconds=5.0)
+            kubeconfig=write_kubeconfig(folder / "kubeconfig", server.url),
+            times=ClusterTimes(read_seconds=5.0),
         )
         self.delivery = DirectSecrets(api=api, instance="acme")
 

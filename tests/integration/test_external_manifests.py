@@ -25,9 +25,10 @@ from previews.domain import labels
 from previews.domain.database import Secret
 from previews.domain.preview import PreviewKey
 from previews.errors import StalledError, TransientError
-from tests.fakes.kubernetes_objects import KubernetesObjects, kubeconfig_for
+from tests.fakes.kubernetes_objects import KubernetesObjects
 from tests.integration.scripted_http import ScriptedServer
 from tests.kinds import forbid_unknown, module_folder, schemas_in, with_defaults
+from tests.kubeconfig import write_kubeconfig
 
 SHOP_42 = PreviewKey("shop", 42)
 NAMESPACE, NAME = "preview-shop-pr-42", "database"
@@ -57,7 +58,7 @@ def external(
 ) -> Iterator[tuple[ExternalSecrets, KubernetesObjects]]:
     objects = KubernetesObjects()
     with ScriptedServer(objects) as server:
-        kubeconfig = kubeconfig_for(server, folder)
+        kubeconfig = write_kubeconfig(folder / "kubeconfig", server.url)
         api = KubernetesAPI(kubeconfig=kubeconfig, times=ClusterTimes(read_seconds=5.0))
         yield ExternalSecrets(api=api, instance="acme", store=store), objects
 

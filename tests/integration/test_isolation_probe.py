@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from previews.adapters import isolation_probe
 from previews.adapters.isolation_probe import IsolationProbe, Reached
 from previews.errors import TransientError
 from tests.integration.scripted_http import Asked, Reply, ScriptedServer
+from tests.kubeconfig import write_kubeconfig
 
 POLICY = {
     "apiVersion": "networking.k8s.io/v1",
@@ -96,17 +96,7 @@ def cluster() -> Cluster:
 @pytest.fixture
 def probe(cluster: Cluster, tmp_path: Path) -> Iterator[IsolationProbe]:
     with ScriptedServer(cluster.answer) as server:
-        kubeconfig = tmp_path / "kubeconfig"
-        kubeconfig.write_text(
-            yaml.safe_dump(
-                {
-                    "current-context": "it",
-                    "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-                    "clusters": [{"name": "it", "cluster": {"server": server.url}}],
-                    "users": [{"name": "it", "user": {"token": "t"}}],
-                }
-            )
-        )
+        kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url)
         yield IsolationProbe(
             kubeconfig=kubeconfig, instance="acme", image="busybox:1.37", policies=[POLICY]
         )

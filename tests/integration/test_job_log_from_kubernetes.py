@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from previews.adapters.cluster import KubernetesCluster
 from previews.adapters.kubernetes_api import ClusterTimes
 from previews.errors import PreviewsError, StalledError, TransientError
 from tests.integration.scripted_http import Asked, Reply, ScriptedServer
+from tests.kubeconfig import write_kubeconfig
 
 PODS = "/api/v1/namespaces/preview-shop-pr-7/pods"
 LOG = f"{PODS}/migrate-1-b/log"
@@ -60,17 +60,7 @@ def server(api: API) -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def cluster(server: ScriptedServer, tmp_path: Path) -> KubernetesCluster:
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(
-        yaml.safe_dump(
-            {
-                "current-context": "it",
-                "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-                "clusters": [{"name": "it", "cluster": {"server": server.url}}],
-                "users": [{"name": "it", "user": {"token": "t"}}],
-            }
-        )
-    )
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url)
     times = ClusterTimes(connect_seconds=1.0, read_seconds=0.3)
     return KubernetesCluster(
         kubeconfig=kubeconfig, argocd_namespace="argocd", instance="acme", times=times

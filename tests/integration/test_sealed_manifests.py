@@ -28,9 +28,10 @@ from previews.domain.database import Secret
 from previews.domain.preview import PreviewKey
 from previews.errors import StalledError, TransientError
 from tests.cluster.builds import BUILDS
-from tests.fakes.kubernetes_objects import KubernetesObjects, kubeconfig_for
+from tests.fakes.kubernetes_objects import KubernetesObjects
 from tests.fakes.sealing_controller import NOW, certificate, private_pem
 from tests.integration.scripted_http import ScriptedServer
+from tests.kubeconfig import write_kubeconfig
 
 SHOP_42 = PreviewKey("shop", 42)
 NAMESPACE, NAME = "preview-shop-pr-42", "database"
@@ -112,7 +113,7 @@ class Controller:
 def cluster(folder: Path) -> Iterator[tuple[KubernetesObjects, KubernetesAPI]]:
     objects = KubernetesObjects()
     with ScriptedServer(objects) as server:
-        kubeconfig = kubeconfig_for(server, folder)
+        kubeconfig = write_kubeconfig(folder / "kubeconfig", server.url)
         yield objects, KubernetesAPI(kubeconfig=kubeconfig, times=ClusterTimes(read_seconds=5.0))
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from previews.adapters.cluster import KubernetesCluster
 from previews.adapters.kubernetes_api import ClusterTimes
@@ -22,6 +21,7 @@ from tests.fakes.raw_pods import (
     with_no_image,
 )
 from tests.integration.scripted_http import Asked, Reply, ScriptedServer
+from tests.kubeconfig import write_kubeconfig
 
 NAMESPACE = "preview-shop-pr-7"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -65,17 +65,7 @@ def server(api: API) -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def cluster(server: ScriptedServer, tmp_path: Path) -> KubernetesCluster:
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(
-        yaml.safe_dump(
-            {
-                "current-context": "it",
-                "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-                "clusters": [{"name": "it", "cluster": {"server": server.url}}],
-                "users": [{"name": "it", "user": {"token": "t"}}],
-            }
-        )
-    )
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url)
     times = ClusterTimes(connect_seconds=1.0, read_seconds=5.0)
     return KubernetesCluster(
         kubeconfig=kubeconfig, argocd_namespace="argocd", instance="acme", times=times

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from previews.adapters.cluster import KubernetesCluster
 from previews.adapters.kubernetes_api import ClusterTimes
 from previews.domain.preview import PreviewKey
 from tests.integration.scripted_http import PATIENCE_SECONDS, Asked, Reply, ScriptedServer
+from tests.kubeconfig import write_kubeconfig
 
 QUICK = ClusterTimes(
     connect_seconds=2.0,
@@ -154,16 +153,7 @@ class Story:
         )
 
     def write_token(self, token: str) -> None:
-        self.kubeconfig.write_text(
-            yaml.safe_dump(
-                {
-                    "current-context": "it",
-                    "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-                    "clusters": [{"name": "it", "cluster": {"server": self.server.url}}],
-                    "users": [{"name": "it", "user": {"token": token}}],
-                }
-            )
-        )
+        write_kubeconfig(self.kubeconfig, self.server.url, token)
 
     def start(self) -> None:
         self.thread.start()

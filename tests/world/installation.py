@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.cluster import RunningCluster
 from tests.cluster.builds import KUBERNETES_VERSION
+from tests.kubeconfig import kubeconfig
 from tests.world.kubernetes import Kubernetes
 from tests.world.manager import Manager
 from tests.world.teardown import remove_namespace
@@ -149,16 +150,9 @@ class Installation:
         token = self._cluster.service_account_token(
             self.namespace, self.service_account, TOKEN_SECONDS
         )
-        cluster = {
-            "server": self._cluster.api_server,
-            "certificate-authority": str(self._cluster.ca_file),
-        }
-        context = {"cluster": "previews", "user": "previews", "namespace": self.namespace}
-        return {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "previews", "cluster": cluster}],
-            "users": [{"name": "previews", "user": {"token": token}}],
-            "contexts": [{"name": "previews", "context": context}],
-            "current-context": "previews",
-        }
+        return kubeconfig(
+            self._cluster.api_server,
+            token,
+            ca_file=self._cluster.ca_file,
+            namespace=self.namespace,
+        )
