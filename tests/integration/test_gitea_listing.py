@@ -93,5 +93,26 @@ def test_one_that_cannot_be_read_counts_as_the_list_says_and_keeps_no_other_wait
         assert [each.number for each in listed] == numbers
         assert looked_at(server) == [1]
 
+        for _ in range(3):
+            forge.list_open_pull_requests(SHOP)
+        assert looked_at(server) == [*numbers[1:], 1]
+
+
+def test_one_that_the_list_shows_wrongly_is_read_by_itself_until_it_does_not(at: Serve) -> None:
+    numbers = range(1, LOOKED_AT + 6)
+    listed = [pull_request(number, head=head(OLD)) for number in numbers]
+    alone = {number: pull_request(number, head=head(OLD)) for number in numbers}
+    alone[1] = pull_request(1, head=head(NEW))
+
+    with at(town(listed, alone)) as (forge, server):
+        heads = [
+            {each.number: each.head_sha for each in forge.list_open_pull_requests(SHOP)}
+            for _ in range(4)
+        ]
+        assert [each[1] for each in heads] == [NEW] * 4
+
+        listed[0] = alone[1]
         forge.list_open_pull_requests(SHOP)
-        assert looked_at(server) == numbers[LOOKED_AT : 2 * LOOKED_AT]
+        server.asked.clear()
+        forge.list_open_pull_requests(SHOP)
+        assert len(looked_at(server)) == LOOKED_AT
