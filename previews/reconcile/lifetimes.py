@@ -83,7 +83,7 @@ class Lifetimes:
         self._adopted: set[PreviewKey] = set()
 
     def adopt(self, record: PreviewRecord, pull_request: PullRequest | None) -> PreviewRecord:
-        """Once in each process: take over what stands in Git and is not, or no longer, known here."""
+        """Take over what stands in Git and is not, or no longer, known here: in each process, until `confirm`."""
         key = record.key
         with self._lock:
             if key in self._adopted:
@@ -98,13 +98,13 @@ class Lifetimes:
             if found is not None:
                 facts = record.facts.merged(found) if record.facts else found
                 record = replace(record, facts=facts, head_since=found.pushed_at)
-                slept = record.manifests is not None and record.manifests.mode is Mode.ASLEEP
-                if slept and found.asleep is None:
-                    # Somebody woke it since: what is remembered would take its host away once more.
-                    record = replace(record, manifests=None)
+                record = _without_a_former_life(record, found)
+        return record
+
+    def confirm(self, key: PreviewKey) -> None:
+        """What `adopt` took over is stored."""
         with self._lock:
             self._adopted.add(key)
-        return record
 
     def end(self, record: PreviewRecord) -> End | None:
         """Why it is not to be there, of one whose project is not configured."""
@@ -155,6 +155,22 @@ class Lifetimes:
                 else None
             ),
         )
+
+
+def _without_a_former_life(record: PreviewRecord, found: Facts) -> PreviewRecord:
+    """What is remembered of manifests decides nothing where Git tells of what came after it."""
+    manifests, removal = record.manifests, record.removal
+    if manifests is None:
+        return record
+    if manifests.stage is Stage.WHOLE:
+        # Somebody woke it since: what is remembered would take its host away once more.
+        woken = manifests.mode is Mode.ASLEEP and found.asleep is None
+        return replace(record, manifests=None) if woken else record
+    if removal is None or found.created_at <= (removal.finished_at or removal.started_at):
+        return record
+    # It came back since: what is remembered would remove the new preview as the rest of the old one.
+    receipt = removal if removal.finished_at else None
+    return replace(record, manifests=None, grant=None, removal=receipt)
 
 
 def _sleep_moment(

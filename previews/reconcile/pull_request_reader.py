@@ -31,7 +31,10 @@ class PullRequestReader:
         self._read: set[PreviewKey] = set()
 
     def confirm(self, keys: Iterable[PreviewKey]) -> None:
-        """What is stored of these pull requests was found to be what the forge says now."""
+        """What is stored of these pull requests was found to be what the forge says now.
+
+        Only then they count as read: whoever fails between reading one and storing it has to read it again.
+        """
         with self._lock:
             self._read.update(keys)
 
@@ -53,8 +56,6 @@ class PullRequestReader:
             )
         if not stored.is_gone:
             self._repositories.follow(project.repository, fetched, [known])
-        with self._lock:
-            self._read.add(key)
         record = replace(stored, pull_request=fetched)
         if known is None or stored.head_since is None or known.head_sha != fetched.head_sha:
             record = replace(record, head_since=self._clock.now(), conditions=())

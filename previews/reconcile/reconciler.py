@@ -108,6 +108,8 @@ class Reconciler:
         record = self._migrations.judge(project, self._settle(record, decision))
         record = replace(record, storage_warning=self._storage.warning(key))
         self._recorder.record(stored, record)
+        self._reader.confirm([key])
+        self._lifetimes.confirm(key)
         if seen.place is not None and seen.place.to_evict is not None:
             self._evict(seen.place.to_evict, f"{key} needed its place")
         self._look_again_later(key, outlook, decision)

@@ -60,6 +60,7 @@ class Unconfigured:
             self._remove(stored, record, drained(end.by))
         elif not record.is_gone:
             self._recorder.record(stored, _staying(record))
+        self._lifetimes.confirm(record.key)
 
     def _remove(self, stored: PreviewRecord, record: PreviewRecord, leaving: Departure) -> None:
         names = names_of(record.key, host_pattern="")
