@@ -41,7 +41,7 @@ class Rollout:
             known, self._under_way[key] = self._under_way.get(key, False), fails
             failing = sum(self._under_way.values())
         if fails and not known and failing >= self._at_most:
-            _log.warning("the rollout stands: rewritten previews are not well", failing=failing)
+            _log.warning("the rollout stands", failing=failing)
 
     def settled(self, key: PreviewKey) -> None:
         """It is well with what was written, or gone."""

@@ -440,6 +440,7 @@ def test_the_manager_is_never_doubled_and_keeps_to_itself(helm: str) -> None:
     pod = deployment["template"]["spec"]
     assert pod["serviceAccountName"] == "previews-acme"
     assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["terminationGracePeriodSeconds"] == 60
     container = pod["containers"][0]
     assert container["args"] == ["serve", "--config", "/etc/previews/previews.yaml"]
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
@@ -471,6 +472,19 @@ def test_what_is_asked_for_besides_is_made(helm: str) -> None:
     assert hosts == {
         "previews-acme": "previews.example",
         "previews-acme-wildcard": "*.preview.example",
+    }
+
+
+def test_from_outside_only_deliveries_and_news_of_images_get_in(helm: str) -> None:
+    [ingress] = [
+        each
+        for each in render(helm, PREVIEWS, ALL_MANAGER_VALUES)
+        if each["kind"] == "Ingress" and each["metadata"]["name"] == "previews-acme"
+    ]
+    [rule] = ingress["spec"]["rules"]
+    assert {each["path"]: each["pathType"] for each in rule["http"]["paths"]} == {
+        "/webhooks": "Prefix",
+        "/api/v1/images": "Exact",
     }
 
 
