@@ -131,91 +131,109 @@ def storage(layout: Layout) -> tuple[Component, ...]:
 
 
 def control_plane(layout: Layout, secrets: dict[str, str]) -> tuple[Component, ...]:
-    pki = layout.pki
     return (
-        Component(
-            name="kube-apiserver",
-            build="kubernetes",
-            needs=("etcd",),
-            argv=(
-                f"{layout.bin}/kube-apiserver",
-                f"--etcd-servers=http://{LOOPBACK}:{ETCD_PORT}",
-                # Pods must be able to come near what they are to be kept from.
-                f"--bind-address={EVERYWHERE if layout.is_isolated else LOOPBACK}",
-                f"--secure-port={API_PORT}",
-                # Kubernetes refuses to advertise a loopback address.
-                f"--advertise-address={NODE_IP}",
-                f"--tls-cert-file={pki}/apiserver.crt",
-                f"--tls-private-key-file={pki}/apiserver.key",
-                f"--client-ca-file={pki}/ca.crt",
-                f"--token-auth-file={layout.configuration}/tokens.csv",
-                "--authorization-mode=Node,RBAC",
-                "--service-account-issuer=https://kubernetes.default.svc",
-                f"--service-account-key-file={pki}/service-account.key",
-                f"--service-account-signing-key-file={pki}/service-account.key",
-                f"--service-cluster-ip-range={SERVICE_SUBNET}",
-                f"--kubelet-client-certificate={pki}/kubelet-client.crt",
-                f"--kubelet-client-key={pki}/kubelet-client.key",
-                "--kubelet-preferred-address-types=InternalIP",
-                "--allow-privileged=true",
-                "--profiling=false",
-            ),
-            is_ready=readiness.http(
-                f"{API_URL}/readyz", token=secrets["admin"], ca_file=pki / "ca.crt"
-            ),
+        api_server(layout, secrets),
+        controller_manager(layout),
+        scheduler(layout),
+        kubelet(layout, secrets),
+    )
+
+
+def api_server(layout: Layout, secrets: dict[str, str]) -> Component:
+    pki = layout.pki
+    return Component(
+        name="kube-apiserver",
+        build="kubernetes",
+        needs=("etcd",),
+        argv=(
+            f"{layout.bin}/kube-apiserver",
+            f"--etcd-servers=http://{LOOPBACK}:{ETCD_PORT}",
+            # Pods must be able to come near what they are to be kept from.
+            f"--bind-address={EVERYWHERE if layout.is_isolated else LOOPBACK}",
+            f"--secure-port={API_PORT}",
+            # Kubernetes refuses to advertise a loopback address.
+            f"--advertise-address={NODE_IP}",
+            f"--tls-cert-file={pki}/apiserver.crt",
+            f"--tls-private-key-file={pki}/apiserver.key",
+            f"--client-ca-file={pki}/ca.crt",
+            f"--token-auth-file={layout.configuration}/tokens.csv",
+            "--authorization-mode=Node,RBAC",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={pki}/service-account.key",
+            f"--service-account-signing-key-file={pki}/service-account.key",
+            f"--service-cluster-ip-range={SERVICE_SUBNET}",
+            f"--kubelet-client-certificate={pki}/kubelet-client.crt",
+            f"--kubelet-client-key={pki}/kubelet-client.key",
+            "--kubelet-preferred-address-types=InternalIP",
+            "--allow-privileged=true",
+            "--profiling=false",
         ),
-        Component(
-            name="kube-controller-manager",
-            build="kubernetes",
-            needs=("kube-apiserver",),
-            argv=(
-                f"{layout.bin}/kube-controller-manager",
-                f"--kubeconfig={layout.kubeconfig('kube-controller-manager')}",
-                f"--bind-address={LOOPBACK}",
-                f"--secure-port={CONTROLLER_MANAGER_PORT}",
-                f"--root-ca-file={pki}/ca.crt",
-                f"--service-account-private-key-file={pki}/service-account.key",
-                "--use-service-account-credentials=true",
-                "--leader-elect=false",
-                # Deleting a namespace lists every kind in it: the default limits make a queue of that.
-                "--concurrent-namespace-syncs=30",
-                "--kube-api-qps=300",
-                "--kube-api-burst=500",
-                "--profiling=false",
-            ),
-            is_ready=readiness.http(f"https://{LOOPBACK}:{CONTROLLER_MANAGER_PORT}/healthz"),
+        is_ready=readiness.http(
+            f"{API_URL}/readyz", token=secrets["admin"], ca_file=pki / "ca.crt"
         ),
-        Component(
-            name="kube-scheduler",
-            build="kubernetes",
-            needs=("kube-apiserver",),
-            argv=(
-                f"{layout.bin}/kube-scheduler",
-                f"--kubeconfig={layout.kubeconfig('kube-scheduler')}",
-                f"--bind-address={LOOPBACK}",
-                f"--secure-port={SCHEDULER_PORT}",
-                "--leader-elect=false",
-                "--profiling=false",
-            ),
-            is_ready=readiness.http(f"https://{LOOPBACK}:{SCHEDULER_PORT}/readyz"),
+    )
+
+
+def controller_manager(layout: Layout) -> Component:
+    pki = layout.pki
+    return Component(
+        name="kube-controller-manager",
+        build="kubernetes",
+        needs=("kube-apiserver",),
+        argv=(
+            f"{layout.bin}/kube-controller-manager",
+            f"--kubeconfig={layout.kubeconfig('kube-controller-manager')}",
+            f"--bind-address={LOOPBACK}",
+            f"--secure-port={CONTROLLER_MANAGER_PORT}",
+            f"--root-ca-file={pki}/ca.crt",
+            f"--service-account-private-key-file={pki}/service-account.key",
+            "--use-service-account-credentials=true",
+            "--leader-elect=false",
+            # Deleting a namespace lists every kind in it: the default limits make a queue of that.
+            "--concurrent-namespace-syncs=30",
+            "--kube-api-qps=300",
+            "--kube-api-burst=500",
+            "--profiling=false",
         ),
-        Component(
-            name="kubelet",
-            build="kubernetes",
-            needs=("kube-apiserver", "containerd", "sandbox image", "pod network"),
-            argv=(
-                f"{layout.bin}/kubelet",
-                f"--config={layout.configuration}/kubelet.yaml",
-                f"--kubeconfig={layout.kubeconfig('kubelet')}",
-                f"--root-dir={layout.data}/kubelet",
-                f"--cert-dir={layout.data}/kubelet/pki",
-                f"--hostname-override={NODE_NAME}",
-                f"--node-ip={NODE_IP}",
-            ),
-            is_ready=readiness.all_of(
-                readiness.http(f"http://{LOOPBACK}:{KUBELET_HEALTH_PORT}/healthz"),
-                readiness.node(secrets["admin"], pki / "ca.crt"),
-            ),
+        is_ready=readiness.http(f"https://{LOOPBACK}:{CONTROLLER_MANAGER_PORT}/healthz"),
+    )
+
+
+def scheduler(layout: Layout) -> Component:
+    return Component(
+        name="kube-scheduler",
+        build="kubernetes",
+        needs=("kube-apiserver",),
+        argv=(
+            f"{layout.bin}/kube-scheduler",
+            f"--kubeconfig={layout.kubeconfig('kube-scheduler')}",
+            f"--bind-address={LOOPBACK}",
+            f"--secure-port={SCHEDULER_PORT}",
+            "--leader-elect=false",
+            "--profiling=false",
+        ),
+        is_ready=readiness.http(f"https://{LOOPBACK}:{SCHEDULER_PORT}/readyz"),
+    )
+
+
+def kubelet(layout: Layout, secrets: dict[str, str]) -> Component:
+    pki = layout.pki
+    return Component(
+        name="kubelet",
+        build="kubernetes",
+        needs=("kube-apiserver", "containerd", "sandbox image", "pod network"),
+        argv=(
+            f"{layout.bin}/kubelet",
+            f"--config={layout.configuration}/kubelet.yaml",
+            f"--kubeconfig={layout.kubeconfig('kubelet')}",
+            f"--root-dir={layout.data}/kubelet",
+            f"--cert-dir={layout.data}/kubelet/pki",
+            f"--hostname-override={NODE_NAME}",
+            f"--node-ip={NODE_IP}",
+        ),
+        is_ready=readiness.all_of(
+            readiness.http(f"http://{LOOPBACK}:{KUBELET_HEALTH_PORT}/healthz"),
+            readiness.node(secrets["admin"], pki / "ca.crt"),
         ),
     )
 
