@@ -5,12 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.integration.admission_table import INSTANCE, POLICIES, policies
-from tests.rendered import MANAGER_VALUES, PREVIEWS, find_helm, run_helm
-
-
-@pytest.fixture(scope="module")
-def helm() -> str:
-    return find_helm()
+from tests.rendered import MANAGER_VALUES, PREVIEWS, run_helm
 
 
 def test_all_of_them_refuse_when_they_cannot_judge(helm: str) -> None:

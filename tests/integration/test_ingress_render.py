@@ -16,7 +16,7 @@ from previews.errors import ConfigurationError, TransientError
 from tests.fakes.gitops import FakeGitOpsRepository
 from tests.git_remote import GitRemote, git
 from tests.kinds import forbid_unknown, module_folder, schemas_in, with_defaults
-from tests.rendered import APP_VALUES, MANAGER_VALUES, PREVIEW_APP, PREVIEWS, find_helm, render
+from tests.rendered import APP_VALUES, MANAGER_VALUES, PREVIEW_APP, PREVIEWS, render
 
 Object = dict[str, Any]
 Schemas = dict[tuple[str, str], dict[str, Any]]
@@ -321,11 +321,6 @@ SERVICES = {
     "hosts": {"api": "pr-42-api.preview.example", "admin": "pr-42-admin.preview.example"},
     "services": {"api": {"name": "api", "port": 8080}},
 }
-
-
-@pytest.fixture(scope="session")
-def helm() -> str:
-    return find_helm()
 
 
 def test_each_service_has_a_route_of_its_own_under_its_host(helm: str, schemas: Schemas) -> None:

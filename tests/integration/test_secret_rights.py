@@ -5,14 +5,9 @@ from collections.abc import Mapping
 import pytest
 
 from tests.manager_rights import CLUSTER_RIGHTS, SECRET_RIGHTS
-from tests.rendered import MANAGER_VALUES, PREVIEWS, Object, find_helm, render, run_helm
+from tests.rendered import MANAGER_VALUES, PREVIEWS, Object, render, run_helm
 
 KINDS = tuple(SECRET_RIGHTS)
-
-
-@pytest.fixture(scope="session")
-def helm() -> str:
-    return find_helm()
 
 
 def rendered(helm: str, *enabled: str, **other: Mapping[str, object]) -> list[Object]:

@@ -34,7 +34,7 @@ from tests.contract.test_secret_delivery_contract import DirectWorld, Kubernetes
 from tests.fakes import sealing_controller
 from tests.fakes.secret_source import FakeSecretSource
 from tests.kinds import forbid_unknown, module_folder, schemas_in, with_defaults
-from tests.rendered import APP_VALUES, PREVIEW_APP, by_kind, find_helm, render
+from tests.rendered import APP_VALUES, PREVIEW_APP, by_kind, render
 
 SHOP_42 = PreviewKey("shop", 42)
 CANARY = "canary-Pa55word-never-to-be-seen"
@@ -299,11 +299,6 @@ def test_a_reference_is_known_again_by_its_place_and_store(tmp_path: Path) -> No
 
 
 # the chart
-
-
-@pytest.fixture(scope="session")
-def helm() -> str:
-    return find_helm()
 
 
 def told(*parcels: Parcel) -> list[str]:
