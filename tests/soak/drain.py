@@ -12,7 +12,7 @@ from tests.world.waiting import wait_until
 
 ELSEWHERE = "elsewhere"
 """The project that stays: a manager without any does not start."""
-SECONDS = 120.0
+SECONDS = 300.0
 
 
 def drain(rig: Rig, forge: SoakForge, life: int) -> None:

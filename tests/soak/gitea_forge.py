@@ -22,7 +22,7 @@ from tests.world.gitea import OpenedPullRequest
 
 CALLS_AT_ONCE = 2
 """More of them only queue at the forge, which shares two processors with everything else."""
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 600.0
 """On a machine that does much else Gitea was away for more than two minutes."""
 RETRY_SECONDS = 0.5
 THERE_ALREADY = frozenset({409, 422})

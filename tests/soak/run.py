@@ -46,7 +46,8 @@ LOST_SHARE = 0.3
 RECLAIMED = "reclaimed what the fast path left behind"
 """What the manager's collector logs. It waits ten minutes, so only a long run can see it."""
 LOOK_SECONDS = 5.0
-CONVERGED_SECONDS = 300.0
+CONVERGED_SECONDS = 900.0
+"""Many times what it takes. It bounds a wait; it measures nothing."""
 SHOWN_MAX = 3
 SHOWN_LENGTH = 120
 HOLD_SECONDS = 20.0
@@ -250,7 +251,8 @@ class Soak:
         for number in forge.open_numbers():
             forge.set_open(number, is_open=False)
         try:
-            wait_until("the manager misses nothing", lambda: rig.manager.missing() == {})
+            ready = "the manager misses nothing"
+            wait_until(ready, lambda: rig.manager.missing() == {}, seconds=CONVERGED_SECONDS)
             wait_until("nothing is left", self._is_over, seconds=CONVERGED_SECONDS)
             if forge.forget_project():
                 self._say("nothing is left; now the project goes, with one more preview")

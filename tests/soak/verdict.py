@@ -12,7 +12,7 @@ from tests.soak.crowd import Life
 from tests.soak.forge import Checked, SoakForge
 
 FILE = Path(__file__).parents[2] / "build" / "soak.json"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
 
 Object = dict[str, Any]
 
