@@ -32,7 +32,8 @@ class WorkQueue(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []
         self._sequence = 0
         self._in_work: set[K] = set()
-        self._failures: dict[K, int] = {}
+        self._backoff: dict[K, float] = {}
+        """How long a key that failed waits at most the next time."""
         self._closed = False
 
     def add(self, key: K, *, after_seconds: float = 0.0) -> None:
@@ -95,12 +96,11 @@ class WorkQueue(Generic[K]):
             self._in_work.discard(key)
             delay = 0.0
             if failed:
-                failures = self._failures.get(key, 0)
-                self._failures[key] = failures + 1
-                ceiling = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2**failures)
+                ceiling = self._backoff.get(key, BACKOFF_FIRST_SECONDS)
+                self._backoff[key] = min(BACKOFF_MAX_SECONDS, 2 * ceiling)
                 delay = max(not_before_seconds, ceiling * self._jitter.uniform(0.5, 1.0))
             else:
-                self._failures.pop(key, None)
+                self._backoff.pop(key, None)
             if key in self._due:
                 self._sequence += 1
                 heapq.heappush(self._heap, (self._due[key], self._sequence, key))

@@ -1,7 +1,7 @@
 import random
 import threading
 
-from previews.reconcile.queue import WorkQueue
+from previews.reconcile.queue import BACKOFF_MAX_SECONDS, WorkQueue
 
 
 class Hand:
@@ -141,3 +141,16 @@ def test_one_key_is_never_in_two_hands() -> None:
         thread.join(30)
     assert not twice
     assert len(worked) >= 500
+
+
+def test_a_key_that_fails_for_days_is_tried_once_a_minute_to_the_end() -> None:
+    clock = Hand()
+    queue: WorkQueue[str] = WorkQueue(monotonic=clock)
+    queue.add("a")
+    delays = []
+    for _ in range(3_000):
+        assert queue.take() == "a"
+        delays.append(queue.done("a", failed=True))
+        clock.now += delays[-1]
+    assert max(delays) <= BACKOFF_MAX_SECONDS
+    assert min(delays[10:]) >= BACKOFF_MAX_SECONDS / 2
