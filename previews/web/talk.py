@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from previews.domain.commands import is_addressed
 from previews.domain.hosts import NUMBER_DIGITS_MAX
+from previews.domain.preview import HeadSha, parse_head_sha
 
 OURS = "<!-- previews:"
 """The beginning of everything that a manager writes in a comment."""
@@ -19,6 +20,7 @@ NUMBERS_MAX = 20
 LOGIN_LENGTH_MAX = 100
 EXTERNAL_ID_LENGTH_MAX = 200
 """Ours are a fraction of it."""
+COMMIT_ID_LENGTH_MAX = 64
 
 _Number = Annotated[int, Field(strict=True, gt=0, lt=10**NUMBER_DIGITS_MAX)]
 
@@ -66,6 +68,10 @@ class _Numbered(BaseModel):
 
 class _Check(BaseModel):
     external_id: Annotated[str, Field(max_length=EXTERNAL_ID_LENGTH_MAX)] | None = None
+
+
+class _Suite(BaseModel):
+    head_sha: Annotated[str, Field(max_length=COMMIT_ID_LENGTH_MAX)] | None = None
     pull_requests: list[_Numbered] | None = None
 
 
@@ -75,7 +81,7 @@ class RerunPayload(BaseModel):
     action: str = ""
     repository: _Named | None = None
     check_run: _Check | None = None
-    check_suite: _Check | None = None
+    check_suite: _Suite | None = None
     sender: _Person | None = None
 
 
@@ -95,8 +101,10 @@ class RerunNews:
 
     repository: str
     external_id: str = ""
-    """What we called the check; empty: every one of ours on these pull requests."""
+    """What we called the check; empty: every one of ours on these pull requests, or this commit."""
     numbers: tuple[int, ...] = ()
+    head_sha: HeadSha | None = None
+    """Where no pull request is named: GitHub names none for a commit of a fork."""
     sender: str
 
 
@@ -118,21 +126,27 @@ def read_comment(payload: CommentPayload) -> CommentNews | None:
 
 def read_rerun(event: str, payload: RerunPayload) -> RerunNews | None:
     """None unless it asks for checks of ours."""
-    check = payload.check_run if event == "check_run" else payload.check_suite
-    if payload.action != RERUN_ACTION or check is None:
+    if payload.action != RERUN_ACTION or payload.repository is None or payload.sender is None:
         return None
-    if payload.repository is None or payload.sender is None:
+    repository, sender = payload.repository.full_name, payload.sender.login
+    if event == "check_run":
+        external_id = (payload.check_run and payload.check_run.external_id) or ""
+        if not external_id.startswith("previews:"):
+            return None
+        return RerunNews(repository=repository, external_id=external_id, sender=sender)
+    suite = payload.check_suite
+    if suite is None:
         return None
-    external_id = (check.external_id or "") if event == "check_run" else ""
-    if event == "check_run" and not external_id.startswith("previews:"):
+    numbers = tuple(each.number for each in suite.pull_requests or ())[:NUMBERS_MAX]
+    head_sha = None if numbers else _read_head_sha(suite.head_sha or "")
+    return RerunNews(repository=repository, numbers=numbers, head_sha=head_sha, sender=sender)
+
+
+def _read_head_sha(text: str) -> HeadSha | None:
+    try:
+        return parse_head_sha(text)
+    except ValueError:
         return None
-    numbers = [each.number for each in check.pull_requests or ()]
-    return RerunNews(
-        repository=payload.repository.full_name,
-        external_id=external_id,
-        numbers=tuple(numbers[:NUMBERS_MAX]),
-        sender=payload.sender.login,
-    )
 
 
 def keep_rerun(payload: RerunPayload) -> bytes:

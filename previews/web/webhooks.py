@@ -193,7 +193,10 @@ class WebhookDoor:
             _log.warning("delivery not stored", reason=error.reason, error=error.message, guid=guid)
             return _Answer(503, "not stored", error.reason, guid, [_retry_after(error)])
         # What is kept may be there although nobody was told so: whoever hears of it knows whether it is done.
-        if judgement.news is not None and (is_new or judgement.kept):
+        if judgement.news is not None and judgement.kept:
+            # Whose button it is may have to be looked up, for which no other delivery has to wait.
+            await asyncio.to_thread(self._hear, judgement.news, delivery)
+        elif judgement.news is not None and is_new:
             self._hear(judgement.news, delivery)
         if not is_new:
             return _Answer(202, "duplicate", "it was stored before", guid)

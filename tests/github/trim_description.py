@@ -60,6 +60,7 @@ ACTIONS = {
     ),
     "issue_comment": ("created", "edited", "deleted"),
     "check_run": ("rerequested",),
+    "check_suite": ("rerequested",),
     "installation": ("suspend", "unsuspend"),
 }
 EVENTS = (

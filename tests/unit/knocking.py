@@ -44,8 +44,12 @@ class Door:
             submit=self.submit,
             clock=self.clock,
             answered=self.answered.append,
-            hear=lambda news, _: self.heard.append(news),
+            hear=lambda news, _: self.hear(news),
         )
+
+    def hear(self, news: News) -> None:
+        """What is behind the door."""
+        self.heard.append(news)
 
     def keys_of(self, repository: str, number: int) -> Sequence[PreviewKey]:
         if repository.lower() != REPOSITORY.lower():

@@ -1,11 +1,15 @@
 """What the door makes of comments, and of the button beside a check."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from previews.web.talk import CommentNews, RerunNews, recall_rerun
+from previews.web.webhooks import News
+from tests.github.description import webhook_schemas
 from tests.github.hooks import example
 from tests.unit.knocking import GUID, REPOSITORY, Door
 
@@ -125,6 +129,58 @@ def test_running_all_checks_again_names_their_pull_requests(door: Door) -> None:
     door.deliver(button("check_suite", suite), event="check_suite")
 
     assert door.heard == [RerunNews(repository=REPOSITORY, numbers=(2, 3), sender="ada")]
+
+
+def test_running_all_checks_of_a_forks_commit_again_names_the_commit(door: Door) -> None:
+    """GitHub's description: the branch of a fork is null, and the pull requests are empty."""
+    said = json.loads(example("check_suite.rerequested"))
+    said["check_suite"] |= {"head_branch": None, "pull_requests": []}
+    assert webhook_schemas().violations("check_suite", said) == []
+
+    door.deliver(json.dumps(said).encode(), event="check_suite")
+
+    head_sha, sender = said["check_suite"]["head_sha"], said["sender"]["login"]
+    assert door.heard == [RerunNews(repository=REPOSITORY, head_sha=head_sha, sender=sender)]
+    (kept,) = door.store.unfinished_deliveries()
+    assert [recall_rerun(kept.event, kept.body)] == door.heard
+
+
+@pytest.mark.parametrize("head_sha", ["", "main", "A" * 40, None])
+def test_what_is_no_commit_is_looked_for_nowhere(door: Door, head_sha: str | None) -> None:
+    door.deliver(button("check_suite", {"head_sha": head_sha}), event="check_suite")
+
+    assert door.heard == [RerunNews(repository=REPOSITORY, sender="ada")]
+
+
+class DoorOfASlowStore(Door):
+    """Looks up a button only when another delivery was answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks_up, self.goes_on = threading.Event(), threading.Event()
+
+    def hear(self, news: News) -> None:
+        if isinstance(news, RerunNews):
+            self.looks_up.set()
+            assert self.goes_on.wait(timeout=10)
+        super().hear(news)
+
+
+def test_no_other_delivery_waits_until_a_button_was_looked_up() -> None:
+    door = DoorOfASlowStore()
+    # As a context, all requests are served by one event loop, as the manager's are.
+    with door.client, ThreadPoolExecutor() as someone:
+        suite = button("check_suite", {"head_sha": "a" * 40})
+        pressed = someone.submit(door.deliver, suite, event="check_suite")
+        assert door.looks_up.wait(timeout=10)
+        told = door.deliver(
+            comment("/preview"), event="issue_comment", changes={"X-GitHub-Delivery": "another"}
+        )
+        door.goes_on.set()
+
+        assert told.json()["verdict"] == pressed.result().json()["verdict"] == "accepted"
+    assert CommentNews(REPOSITORY, 2) in door.heard
+    assert len(door.heard) == 2
 
 
 def test_what_a_button_asks_for_is_kept_until_it_is_done(door: Door) -> None:
