@@ -95,6 +95,8 @@ class Resync:
         self._read_at: dict[str, datetime] = {}
         self._heard: dict[str, dict[PullRequestKey, datetime | None]] = {}
         """By repository, how its pull requests stood when their comments were last seen to."""
+        self._marked: dict[str, dict[PreviewKey, PullRequest | None]] = {}
+        """By repository, what was found to have changed in the last round, and how it was listed."""
         self._listings: Counter[str] = Counter()
         self.completed_at: datetime | None = None
         """Since then everything was read and compared."""
@@ -211,7 +213,7 @@ class Resync:
                 [key for key in changed if _may_go(listed.get(key.number), records.get(key))],
                 CHANGED,
             )
-            self._mark(key for key in changed if key not in records or not records[key].fetch_mark)
+            self._mark_changed(repository, changed, listed, records)
             self._enqueue(changed)
             self._talk(repository, listed.values())
         except PreviewsError as error:
@@ -223,6 +225,23 @@ class Resync:
         self._problems.pop(repository, None)
         self._read_at[repository] = self._clock.now()
         return ""
+
+    def _mark_changed(
+        self,
+        repository: str,
+        changed: Iterable[PreviewKey],
+        listed: Mapping[int, PullRequest],
+        records: Mapping[PreviewKey, PreviewRecord],
+    ) -> None:
+        """Also what was marked when the round began: by now it may have been read, before it became as listed.
+
+        But not what was listed like this in the last round and was not read since, or it would be marked for ever.
+        """
+        before, now = self._marked.get(repository, {}), {k: listed.get(k.number) for k in changed}
+        known = {key for key in before.keys() & now.keys() if before[key] == now[key]}
+        waiting = {key for key in known & records.keys() if records[key].fetch_mark}
+        self._mark(now.keys() - waiting)
+        self._marked[repository] = now
 
     def _known_at(
         self, repository: str, records: Mapping[PreviewKey, PreviewRecord]

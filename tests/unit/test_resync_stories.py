@@ -7,9 +7,11 @@ import pytest
 from previews.domain.brake import BrakeLimits
 from previews.domain.preview import Phase
 from previews.errors import TransientError
+from previews.reconcile.effects import Effect
 from previews.reconcile.resync import SILENT_AT_MOST
 from tests.fakes.forge import FORBIDDEN, RATE_LIMITED, UNREACHABLE
 from tests.fakes.town import REPOSITORY, Town, project
+from tests.unit.deployment_town import OnEffect
 from tests.unit.lives import deleted, expect_quiet, key_of, lose_the_store
 
 LISTING = "list_open_pull_requests "
@@ -311,6 +313,45 @@ def test_a_repository_that_cannot_be_listed_loses_nothing(error: TransientError)
     town.resync()
     town.settle()
     assert {town.phase(number) for number in numbers} == {Phase.LIVE}
+
+
+@pytest.mark.fault(4)
+def test_what_was_read_while_others_were_compared_is_compared_with_what_it_was_then() -> None:
+    """It was marked when the round began, and not any more when its own repository's turn came."""
+    meanwhile = OnEffect(Effect.MARK_FOR_FETCH)
+    town = Town([project("one", "acme/one"), project("two", "acme/two")], witness=meanwhile)
+    number = town.open("two")
+    town.settle()
+    town.deliver(number, "two")
+    town.forge.open_pull_request("acme/one")
+
+    def it_is_read_and_then_closed_unheard() -> None:
+        meanwhile.look = None
+        town.settle(1)
+        town.forge.close("acme/two", number)
+
+    meanwhile.look = it_is_read_and_then_closed_unheard
+    town.resync()
+    town.settle()
+
+    assert meanwhile.looks == [None]
+    assert town.phase(number, "two") is Phase.REMOVED
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_what_cannot_be_read_by_itself_is_marked_once(*, is_listed: bool) -> None:
+    town = Town()
+    number = town.open()
+    town.settle()
+    town.forge.push(REPOSITORY, number)
+    town.forge.fail(UNREACHABLE, on="fetch_pull_request")
+    if not is_listed:
+        town.forge.list_instead(REPOSITORY, [])
+    town.resync()
+    town.settle()
+
+    expect_quiet(town)
+    assert town.record(number).fetch_mark
 
 
 @pytest.mark.fault(4)
