@@ -77,12 +77,18 @@ class RepositoryRules:
         return known is None or known.due_at is None or not now < known.due_at <= now + self._kept
 
     def may_have_changed(self, place: Place, *, pushed: bool = False) -> None:
-        """Something was merged: it is due. `pushed`: and nothing new may come by what was read before."""
+        """Something was merged: it is due. `pushed`: and nothing new may come by what was read before.
+
+        After a push the forge is asked at once, even if it did not answer a moment ago.
+        """
         with self._lock_of(place):
             known = self._known.get(place)
-            if known is not None:
-                outdated = pushed or known.is_outdated
-                self._known[place] = replace(known, due_at=None, is_outdated=outdated)
+            if known is None:
+                return
+            known = replace(known, due_at=None)
+            if pushed:
+                known = replace(known, is_outdated=True, failed_at=None)
+            self._known[place] = known
 
     def of(self, place: Place, *, within: timedelta | None = None) -> Reading:
         """What is known, or read now. `within`: not if it was read longer ago.

@@ -9,6 +9,7 @@ from tests.unit.lives import HOUR, MINUTE, deleted
 from tests.unit.policy_town import MANY, asked_of, busy_town, expect_gone, stands, town_of
 
 MAIN = (REPOSITORY, "main")
+NO_ANSWER = TransientError("ForgeUnreachable", "no answer")
 
 
 def push_rules(town: Town, text: str | None, branch: str = "main") -> None:
@@ -81,6 +82,37 @@ def test_whoever_comes_after_a_push_comes_by_the_new_rules() -> None:
     expect_gone(town, new, "BranchNotWanted")
 
 
+def test_rules_that_are_pushed_right_after_a_reading_that_failed_are_read() -> None:
+    town = town_of()
+    number = town.open()
+    town.settle(HOUR)
+    town.forge.fail(NO_ANSWER, on="read_file", times=1)
+    town.resync()
+    push_rules(town, "previews: false")
+    town.settle(20)
+    expect_gone(town, number, "PreviewsAreOff")
+
+
+def test_whoever_comes_after_a_push_comes_by_the_new_rules_although_a_reading_failed_before() -> (
+    None
+):
+    town = town_of()
+    town.open()
+    town.settle(HOUR)
+    town.forge.fail(NO_ANSWER, on="read_file", times=1)
+    before = town.open(branch="b")
+    town.settle(10)
+    assert stands(town, before) == (Phase.LIVE, "Live"), "what was read last counts"
+    for number in (1, before):
+        town.close(number)
+    town.settle(1)
+    push_rules(town, "previews: false")
+    town.settle(10)
+    new = town.open(branch="c")
+    town.settle(20)
+    expect_gone(town, new, "PreviewsAreOff")
+
+
 def comment_of(town: Town, number: int) -> str:
     (only,) = town.forge.comments(REPOSITORY, number)
     return only.body
@@ -122,7 +154,7 @@ def test_rules_that_cannot_be_read_after_a_push_are_read_by_a_resync() -> None:
     town = town_of()
     number = town.open()
     town.settle()
-    town.forge.fail(TransientError("ForgeUnreachable", "no answer"), on="read_file")
+    town.forge.fail(NO_ANSWER, on="read_file")
     push_rules(town, "previews: false")
     town.settle(MINUTE)
     assert stands(town, number) == (Phase.LIVE, "Live")
