@@ -1,18 +1,16 @@
 """Check runs: what is said of a preview beside the commit under a GitHub App, with its phases and last words."""
 
 import hashlib
-from contextlib import suppress
 from dataclasses import dataclass
 
 from previews.domain.check_run import check_of, superseded_check
 from previews.domain.feedback import Check, CheckState
 from previews.domain.forge_ports import Checks
-from previews.domain.preview import HeadSha
 from previews.domain.status_line import status_context
 from previews.domain.subject import Subject
-from previews.errors import StalledError
 from previews.reconcile.effects import Effect, Effects
-from previews.reconcile.published import Doubt, Showing
+from previews.reconcile.former_heads import FormerHead, FormerHeads
+from previews.reconcile.published import Showing
 
 _UNSURE = "unsure"
 
@@ -33,10 +31,13 @@ class _Said:
 class CheckRuns:
     """Says one preview's check run on its head, and ends one of an earlier commit."""
 
-    def __init__(self, checks: Checks, effects: Effects, instance: str) -> None:
+    def __init__(
+        self, checks: Checks, effects: Effects, instance: str, former: FormerHeads
+    ) -> None:
         self._checks = checks
         self._effects = effects
         self._instance = instance
+        self._former = former
 
     def publish(self, showing: Showing, subject: Subject) -> None:
         """Create it, or bring it up to date."""
@@ -45,34 +46,46 @@ class CheckRuns:
             return
         head_sha = record.pull_request.head_sha
         check = check_of(self._instance, subject, head_sha)
-        target = f"check:{check.name}"
+        target = _target(subject)
         known, digest = _read(showing.published.recall(target)), _digest(check)
         goes_on = known.state in {CheckState.QUEUED, CheckState.IN_PROGRESS}
         if subject.never_was and not goes_on:
             return
         if known.head_sha == head_sha:
-            same = (known.state, known.digest) == (check.state, digest)
-            if same and Doubt.CHECK not in showing.published.doubts:
+            if (known.state, known.digest) == (check.state, digest):
                 return
         else:
             if goes_on:
-                old = HeadSha(known.head_sha)
-                ended = superseded_check(self._instance, record, old, head_sha)
-                # The forge may know that commit no more: then nobody sees what was said of it either.
-                with suppress(StalledError):
-                    self._ensure(showing, ended, known.id)
+                self._former.add(showing.published, target, known.head_sha, known.id)
             known = _Said()
-        # It may go on from here on, until an answer comes.
-        unsure = _Said(head_sha, CheckState.IN_PROGRESS, id=known.id)
-        showing.published.note(target, str(unsure))
+        showing.published.note(target, str(_unsure(head_sha, known.id)))
         check_id = self._ensure(showing, check, known.id)
         showing.published.note(target, str(_Said(head_sha, check.state, digest, check_id)))
+
+    def end_former(self, showing: Showing, subject: Subject) -> None:
+        """No check run of a commit that was overtaken goes on."""
+        record = subject.record
+        if record.pull_request is None:
+            return
+        head_sha = record.pull_request.head_sha
+
+        def say(former: FormerHead) -> None:
+            ended = superseded_check(self._instance, record, former.head_sha, head_sha)
+            self._ensure(showing, ended, former.id)
+
+        self._former.end(showing.published, _target(subject), head_sha, say)
+
+    def doubt(self, showing: Showing, subject: Subject) -> None:
+        """Somebody pressed its button, and the forge shows it as queued: it is said again, or ended."""
+        target = _target(subject)
+        known = _read(showing.published.recall(target))
+        if known.head_sha:
+            showing.published.note(target, str(_unsure(known.head_sha, known.id)))
 
     def page_of(self, showing: Showing, subject: Subject) -> str:
         """Empty until there is one on the present head."""
         pull_request = subject.record.pull_request
-        target = f"check:{status_context(subject.record.key.project)}"
-        known = _read(showing.published.recall(target))
+        known = _read(showing.published.recall(_target(subject)))
         if pull_request is None or known.id is None or known.head_sha != pull_request.head_sha:
             return ""
         return self._checks.page_of(pull_request, known.id)
@@ -83,6 +96,15 @@ class CheckRuns:
             showing,
             lambda: self._checks.ensure_check(showing.repository, check, known_id),
         )
+
+
+def _target(subject: Subject) -> str:
+    return f"check:{status_context(subject.record.key.project)}"
+
+
+def _unsure(head_sha: str, known_id: int | None) -> _Said:
+    """It may go on from here on, until an answer comes."""
+    return _Said(head_sha, CheckState.IN_PROGRESS, id=known_id)
 
 
 def _read(text: str) -> _Said:

@@ -21,8 +21,9 @@ from previews.domain.project import Project
 from previews.domain.replies import answered_ids, reply_marker
 from previews.errors import StalledError
 from previews.reconcile.commands import Answer, Commands, said_at
+from previews.reconcile.doubts import Doubts
 from previews.reconcile.effects import Effect, Effects
-from previews.reconcile.published import PullRequestKey
+from previews.reconcile.published import Doubt, PullRequestKey
 from previews.reconcile.queue import WorkQueue
 from previews.reconcile.repositories import Repositories
 
@@ -63,6 +64,7 @@ class Conversation:
         effects: Effects,
         clock: Clock,
         commands: Commands,
+        doubts: Doubts,
     ) -> None:
         self._instance = instance
         self._repositories = repositories
@@ -72,6 +74,7 @@ class Conversation:
         self._effects = effects
         self._clock = clock
         self._commands = commands
+        self._doubts = doubts
         self._lock = threading.Lock()
         self._updated_at: dict[PullRequestKey, datetime] = {}
         self._reruns: dict[PullRequestKey, list[Rerun]] = {}
@@ -93,7 +96,12 @@ class Conversation:
         self._queue.add(pull_request)
 
     def rerun(self, wanted: Mapping[PullRequestKey, Rerun]) -> None:
-        """Have all of this done with the next readings, if whoever asks may."""
+        """Have all of this done with the next readings, if whoever asks may.
+
+        Whether or not, the forge shows the check as queued until it is said again.
+        """
+        for pull_request in wanted:
+            self._doubts.add(pull_request, Doubt.CHECK)
         with self._lock:
             for pull_request, rerun in wanted.items():
                 waiting = self._reruns.setdefault(pull_request, [])
@@ -235,6 +243,8 @@ class Conversation:
                     rerun.projects, pull_request[1], actor=rerun.sender, at=at
                 )
                 _log.info("rerun", pull_request=_shown(pull_request), refused=list(refused))
+        # No delivery tells the next process of it once more.
+        self._doubts.keep(pull_request)
         self._finish(pull_request, [each for each in waiting if each.delivery in pressed])
         with self._lock:
             left = [each for each in self._reruns.pop(pull_request, ()) if each not in waiting]

@@ -4,7 +4,7 @@ Before something is said it is noted that nobody knows how it stands: if the ans
 earlier work, and what was said before counts no more.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,22 +22,20 @@ class Doubt(StrEnum):
     COMMENT = "comment"
     CHECK = "check"
 
+    @property
+    def target(self) -> str:
+        """Under which it is kept for the next process: beside what is said, so that no answer writes over it."""
+        return f"doubt:{self.value}"
+
 
 class Published:
     """The memory of one pull request, for one thread."""
 
-    def __init__(
-        self,
-        store: Store,
-        effects: Effects,
-        pull_request: PullRequestKey,
-        doubts: Collection[Doubt] = (),
-    ) -> None:
+    def __init__(self, store: Store, effects: Effects, pull_request: PullRequestKey) -> None:
         self._store = store
         self._effects = effects
         self._pull_request = pull_request
         self._known = dict(store.published(*pull_request))
-        self.doubts = frozenset(doubts)
 
     def recall(self, target: str) -> str:
         """What was noted of a target last; empty if nothing was."""
@@ -57,6 +55,20 @@ class Published:
             lambda: self._store.record_published(repository, number, target, what),
         )
         self._known[target] = what
+
+    def doubts(self) -> frozenset[Doubt]:
+        """Those that were kept, and not settled yet."""
+        return frozenset(each for each in Doubt if self.recall(each.target))
+
+    def doubt(self, what: Doubt) -> None:
+        """Keep a doubt, where anything was said."""
+        if self._known:
+            self.note(what.target, "in doubt")
+
+    def settle(self, what: Doubt) -> None:
+        """Keep it no more."""
+        if self.has(what.target):
+            self.note(what.target, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from previews.domain.comment import comment, marker_of, shown_in_comment
 from previews.domain.forge_ports import Forge
 from previews.domain.subject import Subject
 from previews.reconcile.effects import Effect, Effects
-from previews.reconcile.published import Doubt, Showing
+from previews.reconcile.published import Published, Showing
 
 TARGET = "comment"
 _UNSURE = "unsure"
@@ -31,9 +31,9 @@ class StickyComment:
         body = comment(self._marker, rows)
         wanted = self._digest(rows)
         known, _, known_id = published.recall(TARGET).partition(" ")
-        if known == wanted and known_id and Doubt.COMMENT not in published.doubts:
+        if known == wanted and known_id:
             return
-        published.note(TARGET, f"{_UNSURE} {known_id}".rstrip())
+        published.note(TARGET, _unsure(known_id))
         comment_id = self._effects.perform(
             Effect.ENSURE_COMMENT,
             showing,
@@ -47,7 +47,16 @@ class StickyComment:
         )
         published.note(TARGET, f"{wanted} {comment_id}")
 
+    def doubt(self, published: Published) -> None:
+        """Another hand may have changed it: it is written again."""
+        if published.has(TARGET):
+            published.note(TARGET, _unsure(published.recall(TARGET).partition(" ")[2]))
+
     def _digest(self, rows: Sequence[Subject]) -> str:
         """Of all that is said but for when it changed: what came and went before anybody was told is no change."""
         timeless = [replace(each, record=replace(each.record, shown_at=None)) for each in rows]
         return hashlib.sha256(comment(self._marker, timeless).encode()).hexdigest()
+
+
+def _unsure(known_id: str) -> str:
+    return f"{_UNSURE} {known_id}".rstrip()

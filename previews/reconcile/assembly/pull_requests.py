@@ -6,6 +6,7 @@ from previews.reconcile.assembly.foundation import Foundation
 from previews.reconcile.commands import Commands
 from previews.reconcile.conversation import Conversation
 from previews.reconcile.deployments import DeploymentKeeper
+from previews.reconcile.doubts import Doubts
 from previews.reconcile.images import ImageGate
 from previews.reconcile.policies import RULES_KEPT, Policies
 from previews.reconcile.publisher import Publisher
@@ -30,6 +31,7 @@ def join_surface(base: Foundation) -> Surface:
     """All of it, over the forge and the registry."""
     world = base.world
     deployments = _join_deployments(base)
+    doubts = Doubts(world.store, base.effects)
     return Surface(
         reader=PullRequestReader(
             forge=world.forge,
@@ -40,8 +42,8 @@ def join_surface(base: Foundation) -> Surface:
         policies=_join_policies(base),
         images=_join_images(base),
         deployments=deployments,
-        publisher=_join_publisher(base, deployments),
-        conversation=_join_conversation(base),
+        publisher=_join_publisher(base, deployments, doubts),
+        conversation=_join_conversation(base, doubts),
     )
 
 
@@ -86,13 +88,15 @@ def _join_deployments(base: Foundation) -> DeploymentKeeper:
     )
 
 
-def _join_publisher(base: Foundation, deployments: DeploymentKeeper) -> Publisher:
+def _join_publisher(base: Foundation, deployments: DeploymentKeeper, doubts: Doubts) -> Publisher:
     world, options, queues = base.world, base.options, base.queues
     return Publisher(
         instance=options.instance,
         forge=world.forge,
         store=world.store,
         effects=base.effects,
+        clock=world.clock,
+        doubts=doubts,
         subject_of=Subjects(options.projects, options.applications_url).of,
         patience=base.patience,
         look_again=lambda key, seconds: queues.pull_requests.add(key, after_seconds=seconds),
@@ -100,7 +104,7 @@ def _join_publisher(base: Foundation, deployments: DeploymentKeeper) -> Publishe
     )
 
 
-def _join_conversation(base: Foundation) -> Conversation:
+def _join_conversation(base: Foundation, doubts: Doubts) -> Conversation:
     world = base.world
     return Conversation(
         instance=base.options.instance,
@@ -118,4 +122,5 @@ def _join_conversation(base: Foundation) -> Conversation:
             actions=base.actions,
             mark=base.marks.mark,
         ),
+        doubts=doubts,
     )
