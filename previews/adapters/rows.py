@@ -28,6 +28,7 @@ from previews.domain.preview import (
     PreviewKey,
     PullRequest,
     Stage,
+    Trace,
 )
 from previews.domain.probing import ProbeVerdict
 from previews.domain.record import Delivery, Gone, HistoryEntry, PreviewRecord, Removal, Verdict
@@ -87,6 +88,7 @@ def values_of_preview(record: PreviewRecord) -> dict[str, Any]:
         "pull_request": _document(pull_request) if pull_request else None,
         "head_since": record.head_since,
         "grant": _document(record.grant) if record.grant else None,
+        "traces": [_document(trace) for trace in record.traces],
         "parcels": [_document(parcel) for parcel in record.parcels],
         "edited_migrations": record.edited_migrations,
         "storage_warning": record.storage_warning,
@@ -150,6 +152,7 @@ def record_of(row: PreviewRow | Row[Any]) -> PreviewRecord:
         expiry=_fitting(_expiry, row.expiry),
         queued_since=row.queued_since,
         grant=_fitting(_grant, row.grant),
+        traces=tuple(filter(None, (_fitting(Trace, each) for each in row.traces))),
         parcels=tuple(filter(None, (_fitting(Parcel, each) for each in row.parcels))),
         edited_migrations=row.edited_migrations,
         storage_warning=row.storage_warning,

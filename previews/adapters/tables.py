@@ -74,6 +74,9 @@ class PreviewRow(SQLModel, table=True):
     paths: dict[str, Any] | None = Field(sa_type=NULLABLE_JSON)
     shown_at: datetime | None
     rules_warning: str = Field(sa_type=AnyText, sa_column_kwargs={"server_default": '""'})
+    traces: list[dict[str, Any]] = Field(
+        sa_type=JSON, sa_column_kwargs={"server_default": text("'[]'")}
+    )
 
 
 class WishesRow(SQLModel, table=True):

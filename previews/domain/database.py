@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import quote
 
-from previews.domain.preview import PreviewKey
+from previews.domain.preview import PreviewKey, Trace
 
 
 class Provider(StrEnum):
@@ -63,6 +63,12 @@ class DatabasePolicy:
     secret_name: str = "database"  # noqa: S105 the name of an object, not what is in it
     migrations: str = ""
     """The folder of migrations in the project's repository, whose files nobody should edit after they ran."""
+
+    @property
+    def trace(self) -> Trace:
+        """Where something of such a database may be."""
+        server = "" if self.provider is Provider.SHARED else self.server
+        return Trace(server, self.secret_kind.value, self.secret_name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

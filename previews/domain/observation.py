@@ -101,6 +101,10 @@ class Observation:
     """Its database is ready, and this secret opens it; None while that is not so."""
     database_left: bool | None = None
     """Whether anything of its database or role is there; None for one that never had any."""
+    is_server_unknown: bool = False
+    """Whether it may have another on a server that is not configured, where nobody can look."""
+    secret_left: bool | None = None
+    """Whether its database's secret may still lie in a store; None for one that never put any there."""
     migration_log: str = ""
     """The last lines of a migration that failed, while a sync has failed."""
     secret_problem: str = ""
@@ -158,6 +162,7 @@ class Plan:
     drop_record: bool = False
     drop_deployments: bool = False
     bring_database: bool = False
+    withdraw_secret: bool = False
     drop_database: bool = False
     end_operation: bool = False
     refresh: bool = False

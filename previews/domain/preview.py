@@ -117,6 +117,27 @@ class Grant:
     secret_file: str = field(default="", repr=False)
     """The manifest that brings the secret; empty if none does. Nothing in it can be read."""
 
+    @property
+    def trace(self) -> "Trace":
+        """Where something of what was granted may be."""
+        server = "" if self.incarnation == SHARED_INCARNATION else self.server
+        return Trace(server, self.secret_kind, self.secret_name)
+
+
+SHARED_INCARNATION = "shared"
+"""Of a database that all previews of a project share."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Trace:
+    """Where something of a preview's database may be that nothing else tells of."""
+
+    server: str
+    """Empty for a database that is shared: nothing of the preview's own is there."""
+    secret_kind: str
+    """One of `database.SecretKind`; empty when no secret is left."""
+    secret_name: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:

@@ -202,6 +202,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
         ),
     ),
     "DroppingTheDatabase": ("Everything else is gone, and the database goes now.", ""),
+    "TakingOutTheSecret": (
+        "Everything else is gone, and what lies in a store for its database is taken out.",
+        "",
+    ),
     "ImagePullFailed": (
         "A pod's image cannot be pulled; the message has the registry's words.",
         (

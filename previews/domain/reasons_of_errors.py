@@ -9,8 +9,8 @@ REASONS_OF_ERRORS: Mapping[str, tuple[str, str]] = {
             "that."
         ),
         (
-            "Was the repository renamed, deleted, or the token narrowed? If the pull request is really gone, "
-            "remove its folder from Git as above."
+            "Has another repository taken the name of its own? If the pull request is really gone, "
+            "`previews remove` takes away what is there of it."
         ),
     ),
     "RepositoryReplaced": (
@@ -200,8 +200,14 @@ REASONS_OF_ERRORS: Mapping[str, tuple[str, str]] = {
         "Run the statement that the message names, or add the database to `open_databases`.",
     ),
     "DatabaseServerUnknown": (
-        "A preview has a database on a server that is not configured.",
-        "Put the server back, or drop the database by hand.",
+        (
+            "A preview has a database on a server that is not configured. Its removal waits with that "
+            "alone, and takes nobody's place."
+        ),
+        (
+            "Put the server back until the database is dropped. If it is lost for good, give its name to "
+            "any other server: where nothing of the preview is found, nothing is left."
+        ),
     ),
     "DatabaseNotOurs": (
         (

@@ -14,6 +14,7 @@ from previews.domain.preview import (
     Phase,
     PreviewKey,
     PullRequest,
+    Trace,
 )
 from previews.domain.probing import ProbeVerdict
 
@@ -80,6 +81,8 @@ class PreviewRecord:
     """When it was last decided to deploy something else: what waiting for the deployment is counted from."""
     grant: Grant | None = None
     """The database that was made ready last, and the secret that opens it."""
+    traces: tuple[Trace, ...] = ()
+    """Where something of its database may be besides: known before anything is put there, until it is gone."""
     parcels: tuple[Parcel, ...] = ()
     """The project's own secrets, as they were last sent on their way."""
     edited_migrations: str = ""

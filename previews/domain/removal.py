@@ -54,8 +54,9 @@ def drained(by: str) -> Departure:
 def is_there(seen: Observation) -> bool:
     """Whether anything of the preview exists, or was decided to."""
     decided = seen.manifests is not None and seen.manifests.stage is not Stage.NOTHING
-    # What the forge shows of it takes nobody's place, and nothing is lost with it.
-    return decided or not is_gone(replace(seen, deployments_left=None))
+    # What takes nobody's place, and with which nothing is lost.
+    beside = replace(seen, deployments_left=None, secret_left=None, is_server_unknown=False)
+    return decided or not is_gone(beside)
 
 
 def is_being_removed(seen: Observation) -> bool:
@@ -68,11 +69,12 @@ def is_being_removed(seen: Observation) -> bool:
 
 def is_gone(seen: Observation) -> bool:
     """Whether nothing of it is left anywhere, proven now."""
-    return not (is_left_inside(seen) or seen.has_record or seen.deployments_left)
+    left = is_left_inside(seen) or seen.has_record or seen.deployments_left
+    return not (left or seen.is_server_unknown)
 
 
 def is_left_inside(seen: Observation) -> bool:
-    """Whether anything is left of what goes first: in the cluster, in Git, and at a database server."""
+    """Whether anything is left of what goes first: in the cluster, in Git, and of its database."""
     return bool(
         seen.application
         or seen.namespace
@@ -80,6 +82,7 @@ def is_left_inside(seen: Observation) -> bool:
         or seen.files_in_git
         or seen.files_in_use
         or seen.database_left
+        or seen.secret_left
     )
 
 
@@ -117,29 +120,8 @@ def remove(leaving: Departure, seen: Observation) -> Plan:
             ),
         )
     others = namespace or seen.app_project_exists or seen.files_in_git | seen.files_in_use
-    if seen.database_left and not others:
-        gone = _drop(
-            leaving, facts, "DatabaseGone", why(seen.trouble, "DroppingTheDatabase"), seen.trouble
-        )
-        return replace(gone, drop_database=True)
-    if seen.has_record and not others:
-        gone = _drop(
-            leaving,
-            facts,
-            "RecordGone",
-            why(seen.record_trouble, "RemovingTheName"),
-            seen.record_trouble,
-        )
-        return replace(gone, drop_record=True)
-    if seen.deployments_left and not others:
-        gone = _drop(
-            leaving,
-            facts,
-            "DeploymentsGone",
-            why(seen.deployment_trouble, "RemovingDeployments"),
-            seen.deployment_trouble,
-        )
-        return replace(gone, drop_deployments=True)
+    if not others and (last := _last(leaving, seen, facts)):
+        return last
     return Plan(
         phase=Phase.REMOVING,
         reason="RemovingTheNamespace",
@@ -151,6 +133,40 @@ def remove(leaving: Departure, seen: Observation) -> Plan:
             LOOK_AGAIN_SECONDS if namespace is None else LOOK_AGAIN_SLOWLY_SECONDS
         ),
     )
+
+
+def _last(leaving: Departure, seen: Observation, facts: tuple[Fact, ...]) -> Plan | None:
+    """What goes when nothing that could use it is there any more, one after the other."""
+    if seen.secret_left:
+        gone = _drop(
+            leaving, facts, "SecretGone", why(seen.trouble, "TakingOutTheSecret"), seen.trouble
+        )
+        return replace(gone, withdraw_secret=True)
+    rest = seen.has_record or seen.deployments_left
+    if seen.database_left or (seen.is_server_unknown and not rest):
+        gone = _drop(
+            leaving, facts, "DatabaseGone", why(seen.trouble, "DroppingTheDatabase"), seen.trouble
+        )
+        return replace(gone, drop_database=True)
+    if seen.has_record:
+        gone = _drop(
+            leaving,
+            facts,
+            "RecordGone",
+            why(seen.record_trouble, "RemovingTheName"),
+            seen.record_trouble,
+        )
+        return replace(gone, drop_record=True)
+    if seen.deployments_left:
+        gone = _drop(
+            leaving,
+            facts,
+            "DeploymentsGone",
+            why(seen.deployment_trouble, "RemovingDeployments"),
+            seen.deployment_trouble,
+        )
+        return replace(gone, drop_deployments=True)
+    return None
 
 
 def why(trouble: Trouble | None, otherwise: str) -> tuple[str, str]:
@@ -205,6 +221,8 @@ def _what_is_gone(seen: Observation) -> str:
     things = ["Application", "namespace", "AppProject", "files in Git"]
     if seen.database_left is not None:
         things += ["database", "role"]
+    if seen.secret_left is not None:
+        things.append("secret in its store")
     if seen.has_record is not None:
         things.append("DNS record")
     if seen.deployments_left is not None:

@@ -96,6 +96,11 @@ class DatabaseServer(Protocol):
 class SecretDelivery(Protocol):
     """Brings secrets to previews, in one way of `SecretKind`."""
 
+    @property
+    def withdraws(self) -> bool:
+        """Whether what it delivers lies outside Git and the namespace, and can be taken away from there."""
+        ...
+
     def deliver(self, secret: Secret) -> str:
         """Have the secret reach its namespace. Comes back with the manifest for Git; empty if none is needed.
 

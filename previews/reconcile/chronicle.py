@@ -26,28 +26,39 @@ def removal_of(
         known = Removal(cause=cause, by=by, started_at=now)
     if known is None:
         return None
-    gone = dict.fromkeys(known.gone)
     there = {(each.kind, each.name) for each in known.gone}
-    for kind, name, is_left in (
+    things = [
         ("Application", names.application, seen.application is not None),
         ("Namespace", names.namespace, seen.namespace is not None),
         ("AppProject", names.app_project, not is_gone(seen) and _may_have_project(seen)),
         ("Files in Git", names.folder, bool(seen.files_in_git | seen.files_in_use)),
+        *_of_secret(seen),
         *_of_database(seen, names),
         *_of_record(seen, names),
         *_of_deployments(seen),
-    ):
-        if not is_left and (kind, name) not in there:
-            gone[Gone(kind, name, now)] = None
+    ]
+    found = [Gone(kind, name, now) for kind, name, is_left in things if not is_left]
+    gone = [*known.gone, *(each for each in found if (each.kind, each.name) not in there)]
+    # What went at one moment stands in the order in which it goes, also after a manager that died in between.
+    order = {kind: place for place, (kind, _, _) in enumerate(things)}
+    gone.sort(key=lambda each: (each.at, order.get(each.kind, len(order))))
     finished = now if is_gone(seen) else None
     return replace(known, gone=tuple(gone), finished_at=finished)
 
 
 def _of_database(seen: Observation, names: Names) -> list[tuple[str, str, bool]]:
     """Nothing for a preview that never had one."""
-    if seen.database_left is None:
+    if seen.database_left is None and not seen.is_server_unknown:
         return []
-    return [("Database and role", names.database, seen.database_left)]
+    is_left = bool(seen.database_left or seen.is_server_unknown)
+    return [("Database and role", names.database, is_left)]
+
+
+def _of_secret(seen: Observation) -> list[tuple[str, str, bool]]:
+    """Nothing for a preview of whose database no secret ever lay in a store."""
+    if seen.secret_left is None:
+        return []
+    return [("Secret in its store", str(seen.key), seen.secret_left)]
 
 
 def _of_record(seen: Observation, names: Names) -> list[tuple[str, str, bool]]:

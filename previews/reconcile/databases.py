@@ -21,7 +21,7 @@ from previews.domain.database import (
 from previews.domain.lifetime import Wishes
 from previews.domain.observation import DATABASE_FILE, Observation, Plan
 from previews.domain.ports import Clock
-from previews.domain.preview import Grant, PreviewKey, Stage
+from previews.domain.preview import Grant, PreviewKey, Stage, Trace
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.domain.resource_ports import DatabaseServer
@@ -29,7 +29,7 @@ from previews.errors import PreviewsError, TransientError
 from previews.reconcile.branch import GitBranch
 from previews.reconcile.clone_line import CloneLine
 from previews.reconcile.database_changes import DatabaseChanges
-from previews.reconcile.delivery import Delivery, grants_of
+from previews.reconcile.delivery import Delivery, traces_of
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.rollout import Rollout
 from previews.reconcile.server_watch import ServerWatch
@@ -76,7 +76,6 @@ class Databases:
         """Add what there is of its database to what was seen. `goes`: an absence is to be proven now."""
         policy = project.database if project else None
         goes = goes or (seen.manifests is not None and seen.manifests.stage is not Stage.WHOLE)
-        left = self._is_left(policy, record) if goes else None
         grant = None
         has_image = seen.image is not None or not seen.needs_image
         if project is not None and policy is not None and not goes and has_image:
@@ -85,7 +84,9 @@ class Databases:
         return replace(
             seen,
             needs_database=policy is not None,
-            database_left=left,
+            database_left=self._is_left(policy, record) if goes else None,
+            is_server_unknown=goes and bool(self._unknown_servers(record)),
+            secret_left=self._is_secret_left(policy, record, seen) if goes else None,
             grant=grant,
             secret_problem=self._delivery.problem(project, seen) if grant else "",
             trouble=self._troubles.of(record.key),
@@ -102,35 +103,65 @@ class Databases:
         """Make it, open it, or drop it, as was decided. The record that comes back has what is granted now."""
         policy = project.database if project else None
         record = self._changes.noted(record)
+        record = replace(record, traces=self._traces(policy, record, seen))
+        if decision.withdraw_secret:
+            record = self._withdraw(policy, record)
         if decision.drop_database:
-            self._drop(policy, record)
+            record = self._drop(policy, record, seen)
         if seen.grant is not None:
             # Found again in Git, after the store was lost.
-            record = replace(record, grant=seen.grant)
+            record = _with_grant(record, seen.grant)
             if policy is not None:
                 record = self._changes.limit(policy, record)
         if decision.bring_database and project is not None and policy is not None:
             if record.manifests is not None and record.manifests.stage is not Stage.WHOLE:
                 # A new life: what is made from now on is not what is still left of the last one.
                 return replace(record, manifests=None, grant=None)
+            if self._delivery.withdraws(policy.trace) and policy.trace not in record.traces:
+                # Kept before anything is put into a store: a manager that dies after that finds it by this alone.
+                return replace(record, traces=_joined(record.traces, {policy.trace}))
             has_namespace = seen.namespace is not None
             return self._bring(project, policy, record, wishes, has_namespace=has_namespace)
         self.line.leave(record.key)
         return record
 
     def _is_left(self, policy: DatabasePolicy | None, record: PreviewRecord) -> bool | None:
-        """Whether anything of its database is there, read now; None for one that never had any."""
-        names = self._servers_of(policy, record)
-        found = [self._watch.read(name, record.key) for name in names]
-        own = [each for each in found if each is None or not each.is_shared]
-        return any(own) if own else None
+        """Whether anything of its database is where one can look, read now; None for one that never had any."""
+        found = [self._watch.read(name, record.key) for name in self._servers_of(policy, record)]
+        return any(found) if found else None
 
     def _servers_of(self, policy: DatabasePolicy | None, record: PreviewRecord) -> list[str]:
         """Where its database may be: the configured server may have been another when it was made."""
-        own = {policy.server} if policy and policy.provider is Provider.POSTGRES else set()
-        before = {grant.server for grant in grants_of(record)}
+        own = {policy.trace.server} if policy else set()
+        before = {trace.server for trace in traces_of(record)}
         names = own | before | self._watch.where(record.key)
         return sorted(name for name in names if self._watch.is_configured(name))
+
+    def _unknown_servers(self, record: PreviewRecord) -> list[str]:
+        """Those where it may have a database, and that are not configured. What was found gone once stays so."""
+        removal, manifests = record.removal, record.manifests
+        was_proven = removal is not None and removal.finished_at is not None
+        if was_proven and manifests is not None and manifests.stage is Stage.NOTHING:
+            return []
+        names = {trace.server for trace in traces_of(record) if trace.server}
+        return sorted(name for name in names if not self._watch.is_configured(name))
+
+    def _is_secret_left(
+        self, policy: DatabasePolicy | None, record: PreviewRecord, seen: Observation
+    ) -> bool | None:
+        """Whether its secret may still lie in a store; None for one that never put any there."""
+        if any(map(self._delivery.withdraws, self._traces(policy, record, seen))):
+            return True
+        return False if any(map(self._delivery.withdraws, traces_of(record))) else None
+
+    def _traces(
+        self, policy: DatabasePolicy | None, record: PreviewRecord, seen: Observation
+    ) -> tuple[Trace, ...]:
+        """Those that are known, and after a lost store what the file in Git tells of."""
+        if DATABASE_FILE not in seen.files_in_git:
+            return record.traces
+        named = {each.trace for each in (policy, record.grant) if each}
+        return _joined(record.traces, filter(self._delivery.withdraws, named))
 
     def _granted(
         self,
@@ -220,14 +251,14 @@ class Databases:
             agreed = self._agreement(project, record, policy, database) if can_tell else None
             if agreed is not None and _is_as_wished(database, wishes):
                 # What was known of it was older than what is there.
-                return replace(record, grant=agreed)
+                return _with_grant(record, agreed)
             grant = self._open(project, policy, record, database, has_namespace=has_namespace)
         except PreviewsError as error:
             self._troubles.note(key, error)
             return record
         finally:
             self._forget(policy.server, key)
-        return replace(record, grant=grant)
+        return _with_grant(record, grant)
 
     def _make(self, policy: DatabasePolicy, key: PreviewKey, wishes: Wishes) -> Database | None:
         """The database, ready, and of the incarnation that is asked for; None while it is not its turn."""
@@ -317,29 +348,64 @@ class Databases:
                 return ""
         return grant.credential
 
-    def _drop(self, policy: DatabasePolicy | None, record: PreviewRecord) -> None:
-        """Take database, role and what was delivered away. What goes wrong is kept as the preview's trouble."""
-        key = record.key
+    def _withdraw(self, policy: DatabasePolicy | None, record: PreviewRecord) -> PreviewRecord:
+        """Take its secret out of its store. What goes wrong is kept as the preview's trouble."""
         try:
-            # The database is what shows that something is left: it goes last.
             self._delivery.withdraw(policy, record)
-            for name in self._servers_of(policy, record):
+        except PreviewsError as error:
+            self._troubles.note(record.key, error)
+            return record
+        self._troubles.forget(record.key)
+        return replace(record, traces=_without_secrets(record.traces))
+
+    def _drop(
+        self, policy: DatabasePolicy | None, record: PreviewRecord, seen: Observation
+    ) -> PreviewRecord:
+        """Take database and role away. What goes wrong is kept as the preview's trouble."""
+        key, names = record.key, self._servers_of(policy, record)
+        unknown = self._unknown_servers(record)
+        try:
+            if seen.secret_left is None:
+                # Perhaps nobody remembers it: the database is what shows that something is left, and goes last.
+                self._delivery.withdraw(policy, record)
+            for name in names:
                 if self._watch.read(name, key) is not None:
                     server = self._watch.server(name)
                     self._effects.perform(Effect.DROP_DATABASE, key, partial(server.drop, key))
+            for name in unknown:
+                # Says so.
+                self._watch.server(name)
         except PreviewsError as error:
             self._troubles.note(key, error)
-        else:
-            self._troubles.forget(key)
+            return record
         finally:
-            for name in self._servers_of(policy, record):
+            for name in names:
                 self._forget(name, key)
+        self._troubles.forget(key)
+        return replace(record, traces=())
 
     def _forget(self, server: str, key: PreviewKey) -> None:
         """It has to be read again: we changed it, or do not know whether we did."""
         self._watch.forget(server, key)
         with self._lock:
             self._agreed.pop(key, None)
+
+
+def _with_grant(record: PreviewRecord, grant: Grant) -> PreviewRecord:
+    """The record with what is granted now. On another server than before, its former database is still to go."""
+    former = record.grant.trace if record.grant else grant.trace
+    moves = former.server not in {"", grant.trace.server}
+    traces = _joined(record.traces, {former}) if moves else record.traces
+    return replace(record, grant=grant, traces=traces)
+
+
+def _joined(known: Iterable[Trace], more: Iterable[Trace]) -> tuple[Trace, ...]:
+    return tuple(sorted({*known, *more}))
+
+
+def _without_secrets(traces: Iterable[Trace]) -> tuple[Trace, ...]:
+    """What is left of them when nothing lies in a store any more."""
+    return _joined((), (Trace(each.server, "", "") for each in traces if each.server))
 
 
 def _is_served(since: datetime, wishes: Wishes) -> bool:

@@ -5,7 +5,7 @@ from functools import partial
 
 from previews.domain.database import DatabasePolicy, Login, Secret, SecretKind
 from previews.domain.observation import Observation
-from previews.domain.preview import Grant, PreviewKey
+from previews.domain.preview import Grant, PreviewKey, Trace
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.domain.resource_ports import SecretDelivery
@@ -81,6 +81,11 @@ class Delivery:
                 Effect.WITHDRAW_SECRET, key, partial(delivery.withdraw, key, way[1])
             )
 
+    def withdraws(self, trace: Trace) -> bool:
+        """Whether the secret of such a trace lies in a store that it can be taken out of."""
+        delivery = self._way(trace.secret_kind)
+        return delivery is not None and delivery.withdraws
+
     def withdraw_from(self, projects: Mapping[str, Project], key: PreviewKey) -> None:
         """What one of these projects delivered for a database that nobody remembers anything of."""
         project = projects.get(key.project)
@@ -88,18 +93,23 @@ class Delivery:
 
     def withdraw(self, policy: DatabasePolicy | None, record: PreviewRecord) -> None:
         """Also what was delivered in another way than the present one, or for a project that is not configured."""
-        ways = {(grant.secret_kind, grant.secret_name) for grant in grants_of(record)}
+        ways = {(trace.secret_kind, trace.secret_name) for trace in traces_of(record)}
         if policy is not None:
             ways.add((policy.secret_kind.value, policy.secret_name))
         for kind, name in sorted(ways):
-            delivery = self._deliveries.get(SecretKind(kind))
+            delivery = self._way(kind)
             if delivery is not None:
                 self._effects.perform(
                     Effect.WITHDRAW_SECRET, record.key, partial(delivery.withdraw, record.key, name)
                 )
 
+    def _way(self, kind: str) -> SecretDelivery | None:
+        """None for one that no project takes any more."""
+        return self._deliveries.get(SecretKind(kind)) if kind else None
 
-def grants_of(record: PreviewRecord) -> list[Grant]:
-    """What its database was granted, and what its manifests still name."""
+
+def traces_of(record: PreviewRecord) -> set[Trace]:
+    """What its database was granted, what its manifests still name, and what was noted besides."""
     carried = record.manifests.grant if record.manifests else None
-    return [grant for grant in (record.grant, carried) if grant]
+    granted = {grant.trace for grant in (record.grant, carried) if grant}
+    return granted | set(record.traces)

@@ -49,7 +49,9 @@ class ServerWatch:
         server = self._servers.get(name)
         if server is None:
             raise StalledError(
-                "DatabaseServerUnknown", f"no database server {name!r} is configured"
+                "DatabaseServerUnknown",
+                f"no database server {name!r} is configured, and a preview has its database there: "
+                "put it back until that is dropped; if it is lost, give its name to another server",
             )
         return server
 
@@ -82,10 +84,14 @@ class ServerWatch:
             self._known.pop((server, key), None)
 
     def where(self, key: PreviewKey) -> set[str]:
-        """The servers that are known to have anything of it."""
+        """The servers that are known to have anything of its own."""
         with self._lock:
             listed = {name for name, keys in self._listed.items() if key in keys}
-            read = {name for (name, each), found in self._known.items() if each == key and found}
+            read = {
+                name
+                for (name, each), found in self._known.items()
+                if each == key and found and not found.is_shared
+            }
             return listed | read
 
     def keys(self) -> set[PreviewKey]:

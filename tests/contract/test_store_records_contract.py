@@ -22,6 +22,7 @@ from previews.domain.preview import (
     PreviewKey,
     PullRequest,
     Stage,
+    Trace,
 )
 from previews.domain.probing import ProbeVerdict
 from previews.domain.record import HISTORY_KEPT, Gone, HistoryEntry, PreviewRecord, Removal
@@ -100,6 +101,7 @@ def test_saving_what_is_stored_already_writes_nothing(world: World) -> None:
         PreviewRecord(key=KEY, head_since=NOON, shown_at=NOON),
         PreviewRecord(key=KEY, grant=GRANT, edited_migrations="a \ud83d", storage_warning="b"),
         PreviewRecord(key=KEY, rules_warning="line 2: \ud83d"),
+        PreviewRecord(key=KEY, traces=(Trace("", "external-secrets", "database"),)),
         PreviewRecord(
             key=KEY, manifests=Manifests(Stage.WHOLE, "d", HeadSha("a" * 40), {}, grant=GRANT)
         ),

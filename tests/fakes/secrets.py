@@ -14,6 +14,9 @@ class FakeSecrets:
 
     def __init__(self, *, in_git: bool = True) -> None:
         self.in_git = in_git
+        self.withdraws = True
+        self.keeps_all = False
+        """Nothing can be taken out, while everything else goes on."""
         self.unavailable = False
         self.problems: dict[tuple[str, str], str] = {}
         """What the controller says of a secret that does not arrive, by namespace and name."""
@@ -59,6 +62,8 @@ class FakeSecrets:
 
     def withdraw(self, key: PreviewKey, name: str) -> None:
         self._expect_available()
+        if self.keeps_all:
+            raise TransientError("SecretStoreFailed", "the secret store gives nothing up")
         self.withdrawn.append((key, name))
 
     def sync(self, manifest: str) -> None:

@@ -219,6 +219,14 @@ def test_without_a_command_for_it_nothing_is_withdrawn(tmp_path: Path) -> None:
         delivery.withdraw(SHOP_42, NAME)
 
 
+@pytest.mark.parametrize(("command", "can"), [((), False), (program("pass"), True)])
+def test_only_with_a_command_for_it_can_anything_be_taken_out(
+    tmp_path: Path, command: tuple[str, ...], *, can: bool
+) -> None:
+    with external(tmp_path, store(delete_command=command)) as (delivery, _):
+        assert delivery.withdraws is can
+
+
 @pytest.mark.parametrize("argv", [[], [""], ["put"], ["put", "key"], ["{key}"]])
 def test_a_command_that_names_no_entry_is_refused(argv: list[str]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 the words differ

@@ -11,10 +11,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from previews.domain.database import Credential, Database, DatabaseLimits, Login, Template
-from previews.domain.preview import HeadSha, PreviewKey
+from previews.domain.preview import SHARED_INCARNATION, HeadSha, PreviewKey
 from previews.errors import StalledError
 
-_INCARNATION = "shared"
 _SCHEMES = ("postgresql", "postgres")
 _PORT = 5432
 _SSLMODE = "prefer"
@@ -48,7 +47,7 @@ class SharedDatabase:
             has_database=True,
             is_ready=True,
             is_shared=True,
-            incarnation=_INCARNATION,
+            incarnation=SHARED_INCARNATION,
             created_at=address.at,
             credential=address.credential,
             credential_at=address.at,

@@ -23,6 +23,10 @@ class DirectSecrets:
         self._api = api
         self._instance = instance
 
+    @property
+    def withdraws(self) -> bool:
+        return False
+
     def deliver(self, secret: Secret) -> str:
         """Raises StalledError for a Secret of that name that is not the preview's, and leaves it as it is."""
         resource = _secrets(secret.namespace)

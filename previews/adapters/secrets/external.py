@@ -66,6 +66,10 @@ class ExternalSecrets:
         self._instance = instance
         self._store = store
 
+    @property
+    def withdraws(self) -> bool:
+        return bool(self._store.delete_command)
+
     def deliver(self, secret: Secret) -> str:
         if secret.remote:
             return write(self._manifest(secret, **_reference_to(secret)))

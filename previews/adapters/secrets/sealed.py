@@ -36,6 +36,10 @@ class SealedSecrets:
         self._api = api
         self._certificate = certificate
 
+    @property
+    def withdraws(self) -> bool:
+        return False
+
     def deliver(self, secret: Secret) -> str:
         key = self._certificate.current()
         noted = {labels.CREDENTIAL: secret.credential}
