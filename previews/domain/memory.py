@@ -20,6 +20,8 @@ class Memory:
     """Whether it has, or may yet get, files in its shard."""
     is_shown: bool = False
     """Whether its forge is to show how it stands: it is there, or on its way."""
+    repository_id: int = 0
+    """Of its pull request's repository, as far as the forge has said; 0 if it has not."""
 
 
 def memory_of(record: PreviewRecord) -> Memory:
@@ -28,16 +30,18 @@ def memory_of(record: PreviewRecord) -> Memory:
     stage = manifests.stage if manifests else None
     has_files = stage in {Stage.WHOLE, Stage.NAMESPACE}
     since, ended = None, ""
-    # The removal of one that has come back is over, whatever its receipt says.
+    # The removal of one that has come back is over, whatever its receipt says; also of one that has no files yet.
     if removal is not None and stage is not Stage.WHOLE:
         if removal.finished_at is None:
             since = removal.started_at
-        elif not has_files:
+        elif record.is_gone and not has_files:
             ended = f"{removal.cause} by {removal.by}"
-    may_come = record.pull_request is None or record.pull_request.is_open
+    pull_request = record.pull_request
+    may_come = pull_request is None or pull_request.is_open
     return Memory(
         removing_since=since,
         ended=ended,
         holds_shard=has_files or may_come,
         is_shown=state_of(record) is not None,
+        repository_id=pull_request.repository_id if pull_request else 0,
     )

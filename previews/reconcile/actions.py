@@ -206,10 +206,11 @@ class Actions:
     def remove(self, key: PreviewKey, *, actor: str, at: datetime | None = None) -> None:
         """Take it away until a push, or until somebody wants it back.
 
-        That of a closed pull request goes by itself: a wish would outlast the removal and meet the reopened one.
+        That of a closed pull request goes by itself: a wish would outlast the removal and meet the reopened one. Where
+        the forge knows no pull request, nothing goes but for a wish.
         """
         _, record = self._known(key)
-        if not _read(record).is_open:
+        if record.reason != "PullRequestNotFound" and not _read(record).is_open:
             self._enqueue([key])
             return
         self._say(key, "Remove", "removal", actor, at=at)

@@ -7,7 +7,7 @@ nothing. Right before a removal it looks at that one preview again.
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import structlog
@@ -37,7 +37,7 @@ from previews.domain.orphans import (
     sighted,
 )
 from previews.domain.ports import Clock, Cluster, Store
-from previews.domain.preview import PreviewKey
+from previews.domain.preview import PreviewKey, PullRequest
 from previews.domain.project import Project
 from previews.errors import PreviewsError, StalledError, TransientError
 from previews.reconcile.deployment_inventory import DeploymentInventory
@@ -96,8 +96,10 @@ class Collector:
         effects: Effects,
         clock: Clock,
         limits: Limits,
+        name_of: Callable[[str], str],
         interval_seconds: float = INTERVAL_SECONDS,
     ) -> None:
+        """`name_of` says what a configured repository is called now."""
         self._projects = projects
         self._forge = forge
         self._store = store
@@ -110,6 +112,7 @@ class Collector:
         self._effects = effects
         self._clock = clock
         self._limits = limits
+        self._name_of = name_of
         self._interval_seconds = interval_seconds
         self._lock = threading.Lock()
         self._sightings: dict[Identity, Sighting] = {}
@@ -225,7 +228,9 @@ class Collector:
             keys_in_git=keys,
             shards_in_git=shards,
             memories=memories,
-            suspicions={key: self._ask(key, problems) for key in asked},
+            suspicions={
+                key: self._ask(key, memories.get(key, Memory()), problems) for key in asked
+            },
             patience=self._limits.grace,
         )
         return judge([*things, *in_git(sorted(keys), sorted(shards))], view), problems
@@ -240,9 +245,9 @@ class Collector:
     def _memories(self) -> dict[PreviewKey, Memory]:
         return {record.key: memory_of(record) for record in self._store.each_record()}
 
-    def _ask(self, key: PreviewKey, problems: list[TransientError]) -> Suspicion:
+    def _ask(self, key: PreviewKey, memory: Memory, problems: list[TransientError]) -> Suspicion:
         """Ask everybody about a preview that has objects and no files. What nobody could say goes to `problems`."""
-        repository = self._projects[key.project].repository
+        repository = self._name_of(self._projects[key.project].repository)
         name = f"{repository}#{key.number}"
         try:
             root = self._cluster.application(self._branch.root_of(key))
@@ -252,6 +257,9 @@ class Collector:
             if isinstance(error, TransientError):
                 problems.append(error)
             return Suspicion(pull_request=name, answer=ForgeAnswer.NONE, problem=error.message)
+        if pull_request is not None and _is_strangers(pull_request, memory):
+            problem = f"{pull_request.repository} is another repository than the one that it is of"
+            return Suspicion(pull_request=name, answer=ForgeAnswer.NONE, problem=problem)
         if pull_request is None:
             answer = ForgeAnswer.NOT_FOUND
         else:
@@ -279,12 +287,13 @@ class Collector:
         owned, problems = found.owned, list[TransientError]()
         keys, shards = self._read_git()
         memories: dict[PreviewKey, Memory] = {}
+        memory = Memory()
         suspicions: dict[PreviewKey, Suspicion] = {}
         if owned.owner is not None:
             if record := self._store.load(owned.owner):
-                memories[owned.owner] = memory_of(record)
+                memories[owned.owner] = memory = memory_of(record)
             if owned.owner not in keys:
-                suspicions[owned.owner] = self._ask(owned.owner, problems)
+                suspicions[owned.owner] = self._ask(owned.owner, memory, problems)
         view = View(
             now=self._clock.now(),
             projects=self._projects.keys(),
@@ -339,6 +348,12 @@ class Collector:
             return
         self.reclaimed[owned.kind] += 1
         _log.warning("reclaimed what the fast path left behind", **said)
+
+
+def _is_strangers(pull_request: PullRequest, memory: Memory) -> bool:
+    """Whether it is of another repository, which took the name of the one that the preview is of."""
+    read, known = pull_request.repository_id, memory.repository_id
+    return 0 not in {read, known} and read != known
 
 
 def _unread(error: PreviewsError) -> str:

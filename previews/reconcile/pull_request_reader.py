@@ -12,20 +12,15 @@ from previews.domain.ports import Clock
 from previews.domain.preview import PreviewKey, PullRequest
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
-from previews.errors import StalledError
-from previews.reconcile.brake import Brake
 from previews.reconcile.repositories import Repositories
 
 
 class PullRequestReader:
     """Safe from any thread; for one preview it is called by one of them at a time."""
 
-    def __init__(
-        self, *, forge: Forge, repositories: Repositories, brake: Brake, clock: Clock
-    ) -> None:
+    def __init__(self, *, forge: Forge, repositories: Repositories, clock: Clock) -> None:
         self._forge = forge
         self._repositories = repositories
-        self._brake = brake
         self._clock = clock
         self._lock = threading.Lock()
         self._read: set[PreviewKey] = set()
@@ -38,8 +33,10 @@ class PullRequestReader:
         with self._lock:
             self._read.update(keys)
 
-    def read(self, project: Project, stored: PreviewRecord) -> tuple[PreviewRecord, PullRequest]:
-        """The pull request, and the record with it. Raises StalledError if the forge does not know it."""
+    def read(
+        self, project: Project, stored: PreviewRecord
+    ) -> tuple[PreviewRecord, PullRequest] | None:
+        """The pull request, and the record with it; None if the forge does not know it."""
         key, known = stored.key, stored.pull_request
         with self._lock:
             was_read = key in self._read
@@ -48,12 +45,7 @@ class PullRequestReader:
         repository = self._repositories.name_of(project.repository)
         fetched = self._forge.fetch_pull_request(repository, key.number)
         if fetched is None:
-            self._brake.goes_by_hand(key)
-            raise StalledError(
-                "PullRequestNotFound",
-                f"the forge knows no pull request {repository}#{key.number}; "
-                "nothing is removed for that",
-            )
+            return None
         if not stored.is_gone:
             self._repositories.follow(project.repository, fetched, [known])
         record = replace(stored, pull_request=fetched)

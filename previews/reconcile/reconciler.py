@@ -26,6 +26,7 @@ from previews.reconcile.pulse import Pulse
 from previews.reconcile.recorder import Recorder
 from previews.reconcile.storage import StorageWatch
 from previews.reconcile.unconfigured import Unconfigured
+from previews.reconcile.unknown import Unknown
 
 _PASSES_MAX = 5
 """Decide, write, probe, conclude: each pass sees what the one before did."""
@@ -54,6 +55,7 @@ class Reconciler:
         nudges: Nudges,
         recorder: Recorder,
         unconfigured: Unconfigured,
+        unknown: Unknown,
         look_again: Callable[[PreviewKey, float], None],
         evict: Callable[[PreviewKey, str], None],
     ) -> None:
@@ -74,6 +76,7 @@ class Reconciler:
         self._nudges = nudges
         self._recorder = recorder
         self._unconfigured = unconfigured
+        self._unknown = unknown
         self._look_again = look_again
         self._evict = evict
 
@@ -84,7 +87,11 @@ class Reconciler:
         if project is None:
             self._unconfigured.reconcile(stored)
             return
-        record, pull_request = self._reader.read(project, stored)
+        found = self._reader.read(project, stored)
+        if found is None:
+            self._unknown.reconcile(project, stored)
+            return
+        record, pull_request = found
         record = self._lifetimes.adopt(record, pull_request)
         probed = False
         for _ in range(_PASSES_MAX):

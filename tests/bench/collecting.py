@@ -104,6 +104,7 @@ def _collector(
         effects=Effects(LoggingWitness()),
         clock=clock,
         limits=Limits(grace=GRACE, per_sweep=ORPHANS),
+        name_of=str,
     )
 
 

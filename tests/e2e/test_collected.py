@@ -223,6 +223,7 @@ class Sweeper:
             effects=Effects(self.witness),
             clock=self.clock,
             limits=Limits(per_sweep=per_sweep),
+            name_of=str,
         )
 
     def sweep(self, *, dry_run: bool = False) -> Sweep:

@@ -57,9 +57,11 @@ class ForgeTalk(ForgeRepositories):
             before = self.comment_of(comment_id)
             if len(body) > COMMENT_LENGTH_MAX:
                 raise RefusedError(422, "Body is too long (maximum is 65536 characters)")
+            held = self.repository_of(before.repository_id)
+            if before.number not in held.pull_requests:
+                raise RefusedError(404, "Not Found")
             edited = replace(before, body=body, updated_at=self._moment())
             self._comments[comment_id] = edited
-            held = self.repository_of(before.repository_id)
             self._put(held.pull_requests[before.number])
         self.comment_happened("edited", edited, changes={"body": {"from": before.body}})
         return edited

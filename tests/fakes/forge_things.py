@@ -158,6 +158,8 @@ class Repository:
     visible: bool = True
     """Whether the manager's token may see it."""
     pull_requests: dict[int, WorldPullRequest] = field(default_factory=dict)
+    deleted: dict[int, WorldPullRequest] = field(default_factory=dict)
+    """Pull requests that the forge knows no more. Nobody else gets their numbers."""
     branches: dict[str, Mapping[str, str]] = field(default_factory=lambda: {"main": {}})
     """The files at the tip of those that pull requests may be into: Git's blob id by path."""
     commits: dict[str, Mapping[str, str]] = field(default_factory=dict)

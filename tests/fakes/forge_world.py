@@ -37,7 +37,7 @@ class ForgeWorld(ForgeTalk, ForgeFeedback):
         """
         with self._lock:
             held = self._repository(repository)
-            number = len(held.pull_requests) + 1
+            number = len(held.pull_requests) + len(held.deleted) + 1
             now = self._moment()
             base_files = held.branches.setdefault(base_branch, {})
             changed = self._changed(held, base_files, files or {})
@@ -98,6 +98,17 @@ class ForgeWorld(ForgeTalk, ForgeFeedback):
             edited = self._put(replace(before, base_branch=base_branch, base_files=files))
         changes = {"base": {"ref": {"from": before.base_branch}, "sha": {"from": "0" * 40}}}
         self.happened("edited", edited, changes=changes)
+
+    def delete_pull_request(self, repository: str, number: int) -> None:
+        """As some forges allow it: from now on they answer 404. No webhook tells of it."""
+        with self._lock:
+            held = self._repository(repository)
+            held.deleted[number] = held.pull_requests.pop(number)
+
+    def restore_pull_request(self, repository: str, number: int) -> None:
+        with self._lock:
+            held = self._repository(repository)
+            held.pull_requests[number] = held.deleted.pop(number)
 
     def set_draft(self, repository: str, number: int, *, is_draft: bool) -> None:
         with self._lock:

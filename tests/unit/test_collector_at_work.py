@@ -2,9 +2,15 @@
 
 from datetime import timedelta
 
+import pytest
+
+from previews.domain.database import Secret
 from previews.domain.inventory import Kind, Verdict
 from previews.domain.preview import Phase, PreviewKey
-from tests.fakes.town import Town
+from previews.errors import TransientError
+from tests.fakes.secrets import FakeSecrets
+from tests.fakes.surroundings import OWN_DATABASE
+from tests.fakes.town import REPOSITORY, Town, project
 
 A_WHILE_SECONDS = timedelta(minutes=11).total_seconds()
 
@@ -72,3 +78,100 @@ def test_a_store_that_was_lost_makes_nothing_an_orphan() -> None:
     town.resync()
     town.settle()
     assert {town.phase(number) for number in numbers} == {Phase.LIVE}
+
+
+class Sealing(FakeSecrets):
+    """A secret is sealed with the controller's certificate; it takes none to give one up."""
+
+    has_certificate = True
+
+    def deliver(self, secret: Secret) -> str:
+        if not self.has_certificate:
+            raise TransientError("SealingCertificate", "the controller gives no certificate")
+        return super().deliver(secret)
+
+
+@pytest.fixture
+def sealing() -> Sealing:
+    return Sealing()
+
+
+@pytest.fixture
+def busy(sealing: Sealing) -> Town:
+    """Enough of what is wanted, so that one orphan is no mass."""
+    town = Town([project("shop", database=OWN_DATABASE)])
+    town.secrets = sealing
+    town.start()
+    for _ in range(8):
+        town.open()
+    town.settle()
+    return town
+
+
+def incarnation_of(town: Town, number: int) -> str:
+    return town.databases.databases[f"preview_shop_pr_{number}"].incarnation
+
+
+def test_the_database_of_one_that_came_back_and_waits_for_its_secret_stays(
+    busy: Town, sealing: Sealing
+) -> None:
+    busy.close(1)
+    busy.settle()
+    assert busy.phase(1) is Phase.REMOVED
+    sealing.has_certificate = False
+    busy.reopen(1)
+    busy.settle()
+    made = incarnation_of(busy, 1)
+    assert not busy.left_of(1), "there is nothing of it in Git yet"
+
+    assert sweep_until_quiet(busy) == []
+    assert incarnation_of(busy, 1) == made
+    sealing.has_certificate = True
+    busy.settle(A_WHILE_SECONDS)
+    assert busy.phase(1) is Phase.LIVE
+    assert incarnation_of(busy, 1) == made
+
+
+def test_a_stranger_that_took_the_name_of_a_renamed_repository_makes_no_orphan(
+    busy: Town, sealing: Sealing
+) -> None:
+    sealing.has_certificate = False
+    number = busy.open()
+    busy.settle()
+    made = incarnation_of(busy, number)
+    busy.forge.rename(REPOSITORY, "acme/store")
+    busy.resync()
+    take_the_name(busy, number)
+
+    assert sweep_until_quiet(busy) == []
+    assert incarnation_of(busy, number) == made
+    busy.forge.close("acme/store", number)
+    busy.resync()
+    busy.settle(A_WHILE_SECONDS)
+    assert f"preview_shop_pr_{number}" not in busy.databases.databases
+
+
+def test_a_stranger_that_nobody_has_told_from_the_old_repository_makes_no_orphan(
+    busy: Town, sealing: Sealing
+) -> None:
+    sealing.has_certificate = False
+    number = busy.open()
+    busy.settle()
+    made = incarnation_of(busy, number)
+    busy.forge.rename(REPOSITORY, "acme/gone")
+    take_the_name(busy, number)
+
+    sweep = busy.loop.collector.collect(dry_run=False)
+    (found,) = [each for each in sweep.found if each.owned.name == f"main/preview_shop_pr_{number}"]
+    assert found.verdict is Verdict.UNKNOWN
+    assert "acme/shop is another repository" in found.cause
+    assert not sweep.held, "it keeps nothing else from being collected"
+    assert sweep_until_quiet(busy) == []
+    assert incarnation_of(busy, number) == made
+
+
+def take_the_name(town: Town, number: int) -> None:
+    """Another repository takes the name, and its pull requests up to this number are closed."""
+    town.forge.take_name(REPOSITORY)
+    for _ in range(number):
+        town.forge.close(REPOSITORY, town.forge.open_pull_request(REPOSITORY))

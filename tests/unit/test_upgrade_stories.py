@@ -6,6 +6,7 @@ import pytest
 
 from previews.domain.preview import Mode, Phase
 from previews.errors import ActionRefusedError
+from tests.fakes.surroundings import OWN_DATABASE
 from tests.fakes.town import Town, project
 from tests.unit.lives import (
     DAY,
@@ -194,6 +195,25 @@ def test_a_project_taken_out_stays_until_it_is_drained_with_receipts() -> None:
     assert (receipt.cause, receipt.by) == ("Drained", "alice")
     assert town.phase(shop) is Phase.LIVE
     expect_quiet(town)
+
+
+def test_what_nobody_remembers_and_git_does_not_have_is_drained() -> None:
+    town = Town([project("api"), project("shop", database=OWN_DATABASE)])
+    number = town.open()
+    town.settle()
+    left = dict(town.databases.databases)
+    town.close(number)
+    town.settle(HOUR)
+    town.databases.databases.update(left)
+    del town.projects["shop"]
+    lose_the_store(town)
+    town.settle(HOUR)
+    assert town.databases.databases == left
+    assert town.loop.actions.drain("shop", actor="alice") == [town.record(number).key]
+    town.clock.seconds += 1
+    town.settle(HOUR)
+    assert town.databases.databases == {}
+    assert town.phase(number) is Phase.REMOVED
 
 
 def test_a_project_in_the_configuration_is_not_drained() -> None:

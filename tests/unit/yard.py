@@ -19,6 +19,7 @@ from previews.reconcile.collector import Collector
 from previews.reconcile.deployment_inventory import DeploymentInventory
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.host_records import HostRecordKeeper
+from previews.reconcile.repositories import Repositories
 from previews.reconcile.server_watch import ServerWatch
 from tests.fakes.branch import FakeBranch
 from tests.fakes.clock import ManualClock
@@ -64,6 +65,7 @@ class Yard:
             effects=Effects(self._Witness(self)),
             clock=self.clock,
             limits=Limits(**limits),
+            name_of=Repositories(self.projects, self.store, Effects(self._Witness(self))).name_of,
         )
         return self.collector
 

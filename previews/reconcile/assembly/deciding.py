@@ -12,7 +12,9 @@ from previews.reconcile.nudges import Nudges
 from previews.reconcile.observer import Observer
 from previews.reconcile.reconciler import Reconciler
 from previews.reconcile.recorder import Recorder
+from previews.reconcile.removal_by_hand import RemovalByHand
 from previews.reconcile.unconfigured import Unconfigured
+from previews.reconcile.unknown import Unknown
 
 
 def join_reconciler(
@@ -30,6 +32,16 @@ def join_reconciler(
         parcels=resources.parcels,
         host_records=resources.host_records,
         deployments=surface.deployments,
+    )
+    removal = RemovalByHand(
+        observer=observer,
+        belongings=belongings,
+        desired=desired,
+        nudges=nudges,
+        recorder=recorder,
+        store=world.store,
+        clock=world.clock,
+        look_again=base.queues.look_again,
     )
     return Reconciler(
         projects=options.projects,
@@ -49,16 +61,19 @@ def join_reconciler(
         nudges=nudges,
         recorder=recorder,
         unconfigured=Unconfigured(
-            observer=observer,
-            belongings=belongings,
-            desired=desired,
-            nudges=nudges,
             lifetimes=lifetimes,
             brake=gates.brake,
             recorder=recorder,
-            store=world.store,
+            removal=removal,
             clock=world.clock,
-            look_again=base.queues.look_again,
+        ),
+        unknown=Unknown(
+            repositories=base.repositories,
+            lifetimes=lifetimes,
+            gates=gates,
+            recorder=recorder,
+            removal=removal,
+            clock=world.clock,
         ),
         look_again=base.queues.look_again,
         evict=base.actions.evict,

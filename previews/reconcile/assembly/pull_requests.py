@@ -34,10 +34,7 @@ def join_surface(base: Foundation) -> Surface:
     doubts = Doubts(world.store, base.effects)
     return Surface(
         reader=PullRequestReader(
-            forge=world.forge,
-            repositories=base.repositories,
-            brake=base.gates.brake,
-            clock=world.clock,
+            forge=world.forge, repositories=base.repositories, clock=world.clock
         ),
         policies=_join_policies(base),
         images=_join_images(base),

@@ -48,5 +48,6 @@ def join_collector(base: Foundation, resources: Resources, surface: Surface) -> 
         effects=base.effects,
         clock=world.clock,
         limits=options.collecting,
+        name_of=base.repositories.name_of,
         interval_seconds=options.collect_seconds,
     )
