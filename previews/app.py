@@ -1,7 +1,6 @@
 """The composition root: the only place that builds adapters from the settings and joins them with the loop."""
 
 import gc
-import logging
 import signal
 import sys
 import threading
@@ -41,6 +40,7 @@ from previews.domain.ports import Clock, Cluster, Store
 from previews.domain.preview import PreviewKey
 from previews.errors import ConfigurationError, StalledError
 from previews.forge_settings import ForgeSettings
+from previews.logs import configure_logging
 from previews.reconcile.assembly import join_loop
 from previews.reconcile.controller import Controller
 from previews.reconcile.effects import LoggingWitness, Witness
@@ -69,7 +69,7 @@ class SystemClock:
 
 def serve(settings: Settings, witness: Witness | None = None) -> None:
     """Run the manager until SIGTERM or SIGINT. `witness` is told of every effect."""
-    _configure_logging()
+    configure_logging()
     directory = settings.data_directory
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = SystemClock()
@@ -283,18 +283,3 @@ def _serve_web(settings: Settings, web: FastAPI) -> None:
 
 def _say_that_another_holds_it() -> None:
     _log.warning("another manager holds this data directory: waiting for it to end")
-
-
-def _configure_logging() -> None:
-    """One JSON object a line on standard error; control characters cannot break a line."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -81,7 +81,7 @@ def clock_ahead_seconds(date: str, at: datetime) -> float | None:
     """How far a clock whose Date header says `date` is before ours, to a second; None if it says nothing."""
     try:
         said = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     said = said if said.tzinfo else said.replace(tzinfo=UTC)
     return (said - at).total_seconds()

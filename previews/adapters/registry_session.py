@@ -223,7 +223,7 @@ class RegistrySession:
             found = json.loads(answer.body)
             token = str(found.get("token") or found.get("access_token") or "")
             seconds = float(found.get("expires_in") or TOKEN_SECONDS)
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
             token, seconds = "", 0.0
         if not _TOKEN.fullmatch(token):
             raise TransientError(

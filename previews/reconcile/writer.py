@@ -116,14 +116,13 @@ class GitOpsWriter:
             self._due = False
         try:
             self._write()
+            self._note_problem(None)
+            self._refresh_or_again()
         except PreviewsError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - a bug must be seen on /readyz, not end the only writer in silence
             _log.exception("bug")
             self._fail(TransientError("InternalError", f"a bug in previews: {error!r}"))
-        else:
-            self._note_problem(None)
-            self._refresh_or_again()
         return True
 
     def seconds_to_next(self) -> float | None:
