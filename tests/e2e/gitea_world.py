@@ -4,6 +4,7 @@ import base64
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from previews.domain.record import CommitStatus, StatusState
 from tests.cluster import RunningCluster
 from tests.fakes.forge_things import Said
 from tests.integration.scripted_http import Asked, Reply, ScriptedServer
+from tests.world.checkout import Checkout
 from tests.world.gitea import Gitea, User
 
 Json: TypeAlias = Any
@@ -117,6 +119,21 @@ class GiteaWorld:
 
     def let_the_manager_only(self, permission: Literal["read", "write"]) -> None:
         self._gitea.add_collaborator(self.repository, self._bot, permission)
+
+    def open_by_a_reader(self, directory: Path) -> int:
+        """Somebody who may only read pushes to `refs/for/main/...`, as Gitea lets him. Comes back with the number."""
+        reader = self._person(f"{self.author}-reads")
+        self._gitea.add_collaborator(self.repository, reader, "read")
+        token = self._gitea.create_token(reader, secrets.token_hex(4), "write:repository")
+        url = f"{self.url}/{self.repository}.git"
+        checkout = Checkout(directory, url, user=reader.name, token=token)
+        checkout.git("fetch", "--quiet", "origin", "main")
+        checkout.git("checkout", "--quiet", "-b", "mine", "origin/main")
+        checkout.git("commit", "--quiet", "--allow-empty", "--message", "A change")
+        checkout.git("push", "--quiet", "-o", "title=Mine", "origin", "HEAD:refs/for/main/mine")
+        [opened] = self._gitea.open_pull_requests(self.repository)
+        number: int = opened["number"]
+        return number
 
     def open_pull_request(
         self,

@@ -79,6 +79,18 @@ def test_what_kind_of_pull_request_it_is_comes_with_it(at: Serve) -> None:
     assert found.updated_at == datetime(2026, 11, 23, 4, 37, 42, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("label", ["feature", ""])
+def test_one_that_has_no_branch_is_a_strangers_as_a_forks_is(at: Serve, label: str) -> None:
+    document = pull_request(1)
+    document["head"] = {**document["head"], "label": label}
+
+    with at(says(200, document)) as (forge, _):
+        found = forge.fetch_pull_request(SHOP, 1)
+
+    assert found is not None
+    assert found.from_fork is (not label)
+
+
 def test_what_gitea_cannot_do_is_said_by_its_absence(at: Serve) -> None:
     with at(says(500, {})) as (forge, _):
         assert forge.checks is None

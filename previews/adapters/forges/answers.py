@@ -178,7 +178,7 @@ def read_pull_request(asked: Request, document: Json) -> PullRequest:
             title=text(document["title"]),
             author=text((document["user"] or {}).get("login") or GHOST),
             url=text(document["html_url"]),
-            from_fork=text(head).casefold() != base.casefold(),
+            from_fork=text(head).casefold() != base.casefold() or _has_no_branch(document["head"]),
             labels=_labels(document["labels"]),
             # Old servers of Gitea's know no drafts, and none of them says whether a user is a bot.
             is_draft=document.get("draft") is True,
@@ -188,6 +188,15 @@ def read_pull_request(asked: Request, document: Json) -> PullRequest:
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise malformed(asked, f"an incomplete pull request ({error!r})") from error
+
+
+def _has_no_branch(head: Json) -> bool:
+    """Whoever may read a repository of Gitea's may push to `refs/for/...` there, which opens a pull request.
+
+    It has no branch, and is a stranger's as a fork's is, although it says that its head is in the repository itself.
+    Its label alone tells: that of a branch, also of one that was deleted, is never empty.
+    """
+    return head.get("label") == ""
 
 
 def _labels(labels: Json) -> tuple[str, ...]:
@@ -246,7 +255,7 @@ def forge_time(headers: Headers) -> datetime:
     """The moment of the answer by the forge's own clock, which ours may differ from."""
     try:
         moment = parsedate_to_datetime(headers["date"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return datetime.now(UTC)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -50,6 +50,18 @@ def test_a_team_that_may_not_push_does_not_count(
     assert not forge.permission_of(world.repository, person).may_write
 
 
+def test_what_a_reader_opens_without_a_branch_counts_as_a_forks(
+    world: GiteaWorld, forge: GiteaForge, tmp_path: Path
+) -> None:
+    number = world.open_by_a_reader(tmp_path / "checkout")
+
+    fetched = forge.fetch_pull_request(world.repository, number)
+
+    assert fetched is not None
+    assert fetched.from_fork
+    assert [each.from_fork for each in forge.list_open_pull_requests(world.repository)] == [True]
+
+
 def test_a_draft_is_known_by_its_title(world: GiteaWorld, forge: GiteaForge) -> None:
     number = world.open_pull_request(world.repository)
 
