@@ -22,7 +22,7 @@ def cut(text: str, length: int) -> str:
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
 _SPLIT = "<!-- -->"
 """An empty comment in the middle of a word keeps a forge from making a mention, a reference or a bare link of it."""
-_REFERENCE = re.compile(r"(?i)\bgh(?=\\-[0-9])|\bwww(?=\.)")
+_REFERENCE = re.compile(r"(?i)(?<![a-z0-9])(?:gh(?=\\-[0-9])|www(?=\.))")
 """Of an issue, or the beginning of an address without a scheme."""
 
 
@@ -31,8 +31,9 @@ def escape(text: str) -> str:
     html = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     marked = _SPECIAL.sub(r"\\\1", html)
     unlinked = _REFERENCE.sub(rf"\g<0>{_SPLIT}", marked)
-    for mark, apart in (("@", f"@{_SPLIT}"), ("://", f":{_SPLIT}//"), (r"\#", rf"\#{_SPLIT}")):
-        unlinked = unlinked.replace(mark, apart)
+    for mark in ("@", ":", r"\#", r"\!"):
+        before = "//" if mark == ":" else ""
+        unlinked = unlinked.replace(f"{mark}{before}", f"{mark}{_SPLIT}{before}")
     return unlinked
 
 

@@ -14,6 +14,8 @@ LOG_LINES_MAX = 60
 LOG_LENGTH_MAX = 6_000
 """Of one preview: all of a monorepo's projects fit into one comment."""
 PREVIEWS_SHOWN_MAX = 8
+LOGS_LENGTH_MAX = 60_000
+"""Forges take some thousand characters more in a comment."""
 _WORDS_LENGTH_MAX = 500
 
 
@@ -51,6 +53,11 @@ def help_text(valid: Mapping[str, Sequence[Verb]], *, why: str = "") -> str:
     return "\n".join(lines)
 
 
+_LONG_FENCE = re.compile("`{20,}")
+_CUT_FENCE = "`" * 19 + "…"
+"""The fence around a log is longer than any in it: one of thousands would leave no room for others' logs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Logs:
     """What there is to say of one preview's state."""
@@ -61,8 +68,14 @@ class Logs:
 
 
 def logs_text(found: Sequence[Logs]) -> str:
-    """How each preview stands, and what failed said last."""
-    return "\n\n".join(_logs(each) for each in found[:PREVIEWS_SHOWN_MAX])
+    """How each preview stands, and what failed said last: of as many as fit into one comment."""
+    parts: list[str] = []
+    for each in found[:PREVIEWS_SHOWN_MAX]:
+        parts.append(_logs(each))
+        if sum(map(len, parts)) > LOGS_LENGTH_MAX:
+            parts[-1] = "…"
+            break
+    return "\n\n".join(parts)
 
 
 def _logs(found: Logs) -> str:
@@ -79,7 +92,8 @@ def _logs(found: Logs) -> str:
         )
     lines = found.last_words.splitlines()[-LOG_LINES_MAX:]
     if lines:
-        parts.append(fenced("\n".join(lines)[-LOG_LENGTH_MAX:]))
+        shown = _LONG_FENCE.sub(_CUT_FENCE, "\n".join(lines))
+        parts.append(fenced(shown[-LOG_LENGTH_MAX:]))
     return "\n\n".join(parts)
 
 

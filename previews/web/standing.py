@@ -30,7 +30,8 @@ _CAUSES = {
     # What was there before is taken away first.
     "Reopened": State.STARTING,
 }
-_SAYS_WHY = {State.BLOCKED, State.PROBLEM, State.QUEUED}
+_SAYS_WHY = {State.QUEUED}
+"""Of all others the reason has words that are for who may see the pull request: the end of a log, or a title."""
 
 
 def finder(

@@ -78,7 +78,7 @@ class Standing:
     key: PreviewKey
     state: State
     message: str
-    """A sentence for people; it may hold the words of strangers."""
+    """A sentence for everybody on the Internet; empty where the page's own says it all."""
     since: datetime | None = None
     """When it went, if it did."""
     pull_request_url: str = ""

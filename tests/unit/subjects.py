@@ -49,6 +49,7 @@ HOSTILE_TEXTS = (
     "--> <!-- previews-json: {} -->",
     "```\nfence\n```` more",
     "fixes #1, acme/shop#2, GH-3, gh-4",
+    "_www.evil.example (www.evil.example ~www.evil.example, fixes !7, acme/shop!8",
     "&lt;b&gt; &#64;alice &commat;alice",
     "</details><details open>",
     "\\@alice \\[x](y) \\<b>",

@@ -109,7 +109,12 @@ def test_the_receipt_of_an_earlier_removal_says_nothing_of_what_lives_again() ->
     assert standing_of(record).since is None
 
 
-def test_a_preview_that_was_never_to_be_says_why() -> None:
-    record = PreviewRecord(key=KEY, phase=Phase.BLOCKED, message="forks are off")
+@pytest.mark.parametrize(
+    ("phase", "state"), [(Phase.BLOCKED, State.BLOCKED), (Phase.DEGRADED, State.PROBLEM)]
+)
+def test_what_is_for_the_pull_request_alone_is_not_told_on_the_internet(
+    phase: Phase, state: State
+) -> None:
+    record = PreviewRecord(key=KEY, phase=phase, message="crashed: 'dsn=internal-host'")
     told = standing_of(record)
-    assert (told.state, told.message) == (State.BLOCKED, "forks are off")
+    assert (told.state, told.message) == (state, "")
