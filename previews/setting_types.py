@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from previews.domain import hosts
-from previews.domain.duration import format_duration, parse_duration
+from previews.domain.duration import format_duration, parse_bounded_duration
 
 
 class Section(BaseModel):
@@ -22,7 +22,7 @@ class Section(BaseModel):
 
 def _read_duration(value: object) -> timedelta:
     """A number without a unit, as YAML gives it, is no duration either."""
-    return parse_duration(value if isinstance(value, str) else "")
+    return parse_bounded_duration(value if isinstance(value, str) else "")
 
 
 def checked_by(check: Callable[[str], None]) -> AfterValidator:

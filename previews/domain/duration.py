@@ -5,6 +5,8 @@ from datetime import timedelta
 
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 """No more digits than the longest timedelta has days."""
+LONGEST = timedelta(days=3650)
+"""Of what is configured: a time counted from now stays one that has a date."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -14,6 +16,14 @@ def parse_duration(text: str) -> timedelta:
     if match is None:
         raise ValueError("must be a duration such as 30s, 10m, 2h or 3d")
     return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def parse_bounded_duration(text: str) -> timedelta:
+    """The same of what somebody configures once and for all, at most `LONGEST`."""
+    length = parse_duration(text)
+    if length > LONGEST:
+        raise ValueError(f"must be at most {format_duration(LONGEST)}")
+    return length
 
 
 def format_duration(length: timedelta) -> str:

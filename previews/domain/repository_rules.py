@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from previews.domain.duration import parse_duration
+from previews.domain.duration import parse_bounded_duration
 from previews.domain.lifetime import LifetimePolicy
 from previews.domain.patterns import PATTERNS_MAX, check_label, check_path, check_pattern
 from previews.domain.policy import DEFAULT_LABEL, Forks, Policy, Trigger
@@ -175,7 +175,7 @@ def _one_of(node: Node, allowed: Sequence[str] | type[Trigger] | type[Forks]) ->
 
 def _time(node: Node) -> timedelta:
     try:
-        length = parse_duration(_text(node))
+        length = parse_bounded_duration(_text(node))
     except ValueError as error:
         raise RulesError(node.line, str(error)) from error
     if length < _SHORTEST:

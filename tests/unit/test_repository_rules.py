@@ -110,6 +110,8 @@ def test_times_are_only_ever_made_shorter() -> None:
         ("drafts: &a true\nbots: *a\n", "line 1: a text that begins with one of"),
         ("ttl: soon", "line 1: must be a duration"),
         ("ttl: 1s", "line 1: must be at least 5m"),
+        ("ttl: 999999999d", "line 1: must be at most 3650d"),
+        ("\nsleep_after: 3651d", "line 2: must be at most 3650d"),
         ("- drafts\n", "line 1: must hold keys and values"),
         ("drafts", "line 1: must hold keys and values"),
         ("projects: [shop]", "line 1: must hold keys and values"),

@@ -76,6 +76,7 @@ def test_reads_a_small_configuration(tmp_path: Path, configuration: dict[str, An
         ("instance", "Acme Corp", "instance: 'Acme Corp' must be"),
         ("instance", 7, "instance"),
         ("resync", "often", "resync: must be a duration"),
+        ("resync", "999999999d", "resync: must be at most 3650d"),
         ("gitops.url", "https://user:pw@git.example/x.git", "gitops.url"),
         ("gitops.path", "../etc", "gitops.path"),
         ("gitops.pushes_per_minute", 0, "gitops.pushes_per_minute"),
