@@ -13,7 +13,7 @@ from enum import StrEnum
 from previews.domain.database import Provider
 from previews.domain.duration import format_duration, parse_duration
 from previews.domain.lifetime import ttl_of
-from previews.domain.preview import Phase
+from previews.domain.preview import HeadSha, Phase, parse_head_sha
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 
@@ -45,13 +45,14 @@ class Verb(StrEnum):
     @property
     def usage(self) -> str:
         """As it is written, with what follows it."""
-        argument = {Verb.EXTEND: " 24h", Verb.PIN: " [7d]"}.get(self, "")
+        arguments = {Verb.APPROVE: " [commit]", Verb.EXTEND: " 24h", Verb.PIN: " [7d]"}
+        argument = arguments.get(self, "")
         return f"{WORD} {self}{argument}".rstrip()
 
 
 MEANINGS: Mapping[Verb, str] = {
     Verb.PREVIEW: "makes a preview, also where the project makes none by itself, or brings it back",
-    Verb.APPROVE: "lets the present commit of a fork run, and no later one",
+    Verb.APPROVE: "lets the present commit of a fork run, or the one of this whole id, and no later one",
     Verb.REDEPLOY: "has its pods made anew; brings it back as well",
     Verb.EXTEND: "adds to the time that it has left",
     Verb.PIN: "keeps it from expiring, for a time or for as long as may be",
@@ -76,10 +77,13 @@ class Command:
     project: str = ""
     """Empty: of all projects at the pull request that it makes sense for."""
     length: timedelta | None = None
+    commit: HeadSha | None = None
+    """Of an approval: the one commit that is meant. None: the one that was there when it was said."""
 
     def __str__(self) -> str:
         length = format_duration(self.length) if self.length is not None else ""
-        return " ".join(filter(None, (WORD, self.verb.value, length, self.project)))
+        words = (WORD, self.verb.value, length, self.commit, self.project)
+        return " ".join(filter(None, words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,22 +128,26 @@ def _read(words: list[str], projects: Mapping[str, str]) -> Command | Unknown:
         verb, words = _BY_WORD[words[0]], words[1:]
     elif words and (words[0] not in projects or len(words) > 1):
         return Unknown(f"there is no command {WORD} {_shown(words[0])}")
-    project, length = "", None
+    project, length, commit = "", None, None
     for word in words:
         asked = _length(word) if verb in _TAKE_LENGTH and length is None else None
+        named = _commit(word) if verb is Verb.APPROVE and commit is None else None
         if asked is not None:
             length = asked
+        elif named is not None:
+            commit = named
         elif word in projects and not project:
             project = projects[word]
         else:
             return Unknown(_not_understood(verb, word, projects))
     if verb is Verb.EXTEND and length is None:
         return Unknown(f"it needs a length of time: {verb.usage}")
-    return Command(verb, project, length)
+    return Command(verb, project, length, commit)
 
 
 def _not_understood(verb: Verb, word: str, projects: Mapping[str, str]) -> str:
     what = "a length of time such as 30m, 12h or 3d, or " if verb in _TAKE_LENGTH else ""
+    what = "a commit's whole id or " if verb is Verb.APPROVE else what
     names = ", ".join(sorted(projects.values())[:20])
     return f"{_shown(word)} is not {what}one of this repository's projects ({names})"
 
@@ -148,6 +156,14 @@ def _length(word: str) -> timedelta | None:
     try:
         return parse_duration(word)
     except (ValueError, OverflowError):
+        return None
+
+
+def _commit(word: str) -> HeadSha | None:
+    """The whole id alone: whoever chooses the commits can make another one that begins in the same way."""
+    try:
+        return parse_head_sha(word)
+    except ValueError:
         return None
 
 

@@ -24,13 +24,15 @@ from previews.domain.lifetime import (
 )
 from previews.domain.naming import short_sha
 from previews.domain.ports import Clock, Store
-from previews.domain.preview import Phase, PreviewKey, PullRequest
+from previews.domain.preview import HeadSha, Phase, PreviewKey, PullRequest
 from previews.domain.record import HistoryEntry, PreviewRecord
 from previews.errors import ActionRefusedError
 from previews.reconcile.effects import Effect, Effects
 
 REPEATED_WITHIN = timedelta(seconds=1)
 """The same wish of the same person within this time is the same wish: an answer was lost, and it was sent again."""
+CLOCKS_APART = timedelta(minutes=1)
+"""By how much a comment has to be later than what we saw to be certainly so: its time is of the forge's clock."""
 VISITS_KEPT_EVERY = timedelta(minutes=1)
 """A visit that is no later than this after the last one kept is not kept, nor one within a tenth of `sleep_after`."""
 
@@ -66,24 +68,39 @@ class Actions:
     def approve(
         self, key: PreviewKey, head_sha: str, *, actor: str, at: datetime | None = None
     ) -> None:
-        """Let one commit of a fork run: the one that is there now, and was there when somebody approved it."""
-        _, record, pull_request = self._open(key)
+        """Let one commit of a fork run, by its id: the one that is there now."""
+        _, _, pull_request = self._open(key)
         if not pull_request.from_fork:
             raise ActionRefusedError(
                 "NothingToApprove", f"the pull request of {key} is not from a fork"
             )
-        came_after = at is not None and (record.head_since is None or record.head_since > at)
-        if pull_request.head_sha != head_sha or came_after:
+        if pull_request.head_sha != head_sha:
             raise ActionRefusedError(
                 "PushCameAfter",
-                f"the commit {short_sha(pull_request.head_sha)} of {key} was first seen after it was "
-                "approved: look at it, and approve it again",
+                f"the commit of {key} is {short_sha(pull_request.head_sha)} now, and not "
+                f"{short_sha(HeadSha(head_sha))}: look at it, and approve it",
             )
 
         def approve(wishes: Wishes, now: datetime) -> tuple[Wishes, str] | None:
             return replace(wishes, approval=Approval(head_sha, now, actor)), head_sha
 
         self._keep(key, "Approve", actor, approve, at=at)
+
+    def approve_unnamed(
+        self, key: PreviewKey, head_sha: HeadSha, *, actor: str, at: datetime
+    ) -> None:
+        """Let the present commit of a fork run, if whoever named none at that time can have meant no other."""
+        _, record, pull_request = self._open(key)
+        is_old = record.head_since is not None and record.head_since <= at - CLOCKS_APART
+        if pull_request.from_fork and not (is_old and pull_request.head_sha == head_sha):
+            minute = format_duration(CLOCKS_APART)
+            raise ActionRefusedError(
+                "PushCameAfter",
+                f"the commit {short_sha(head_sha)} of {key} was first seen after it was approved, or "
+                f"less than {minute} before: look at it, and approve it again {minute} later, or by its "
+                "whole id",
+            )
+        self.approve(key, head_sha, actor=actor, at=at)
 
     def is_kept(self, key: PreviewKey, wish: str, at: datetime) -> bool:
         """Whether a field of its wishes holds what was asked for then, or later."""

@@ -12,8 +12,9 @@ from previews.domain.commands import Command, Unknown, Verb, offered, valid_now
 from previews.domain.conversation import PostedComment, Reaction
 from previews.domain.forge_ports import Forge
 from previews.domain.lifetime import MANAGER, VISITOR
+from previews.domain.naming import short_sha
 from previews.domain.ports import Clock, Cluster, Store
-from previews.domain.preview import Phase, PreviewKey
+from previews.domain.preview import HeadSha, Phase, PreviewKey
 from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.domain.replies import (
@@ -186,20 +187,39 @@ class Commands:
         if asked.verb in self._simple:
             self._simple[asked.verb](key, actor=actor, at=at)
         elif asked.verb is Verb.APPROVE:
-            self._approve(pull_request, key, actor=actor, at=at)
+            self._approve(pull_request, key, asked.commit, actor=actor, at=at)
         elif asked.verb is Verb.EXTEND:
             self._actions.extend(key, asked.length or timedelta(), actor=actor, at=at)
         else:
             self._actions.pin(key, asked.length, actor=actor, at=at)
 
     def _approve(
-        self, pull_request: PullRequestKey, key: PreviewKey, *, actor: str, at: datetime
+        self,
+        pull_request: PullRequestKey,
+        key: PreviewKey,
+        commit: HeadSha | None,
+        *,
+        actor: str,
+        at: datetime,
     ) -> None:
         """What the forge says now counts: a push that nobody has heard of yet voids it as well."""
         fetched = self._forge.fetch_pull_request(*pull_request)
         if fetched is None:
             raise ActionRefusedError("PullRequestNotFound", f"there is no pull request of {key}")
-        self._actions.approve(key, fetched.head_sha, actor=actor, at=at)
+        if commit is None:
+            self._actions.approve_unnamed(key, fetched.head_sha, actor=actor, at=at)
+            return
+        if commit == fetched.head_sha:
+            self._wait_for_reading_of(key, commit, at)
+        self._actions.approve(key, commit, actor=actor, at=at)
+
+    def _wait_for_reading_of(self, key: PreviewKey, commit: HeadSha, at: datetime) -> None:
+        """Whoever names a commit may have been quicker than the webhook of its push."""
+        record = self._store.load(key)
+        known = record.pull_request if record else None
+        if known is not None and known.head_sha != commit and self._clock.now() - at < READ_WITHIN:
+            self._mark([key])
+            raise TransientError("NotReadYet", f"{short_sha(commit)} of {key} was not read yet")
 
     def redeploy(
         self, projects: Collection[str], number: int, *, actor: str, at: datetime

@@ -13,7 +13,7 @@ from previews.web.talk import RERUN_ACTION, RerunPayload, keep_rerun, recall_rer
 from tests.fakes.forge_things import DEVELOPER
 from tests.fakes.surroundings import INSTANCE
 from tests.fakes.town import REPOSITORY, Town, project
-from tests.unit.lives import happened
+from tests.unit.lives import MINUTE, happened
 from tests.unit.test_publisher import checks_of
 
 STRANGER = "stranger"
@@ -29,6 +29,7 @@ def open_from_fork(town: Town) -> int:
     number = town.forge.open_pull_request(REPOSITORY, author=STRANGER, from_fork=True)
     town.push_image(number)
     town.deliver(number)
+    town.settle(MINUTE)
     town.forge.comment(REPOSITORY, number, "/preview approve", author=DEVELOPER)
     town.manager.hear((REPOSITORY, number))
     town.settle()

@@ -20,13 +20,14 @@ from previews.domain.commands import (
 )
 from previews.domain.lifetime import Anchor, Expiry, LifetimePolicy
 from previews.domain.policy import REASONS_OF_POLICY
-from previews.domain.preview import Phase, PreviewKey
+from previews.domain.preview import Phase, PreviewKey, parse_head_sha
 from previews.domain.record import PreviewRecord
 from tests.fakes.surroundings import OWN_DATABASE, project
 from tests.pull_requests import PULL_REQUEST
 
 PROJECTS = ("order-service", "web", "approve")
 DAY = timedelta(days=1)
+COMMIT = parse_head_sha("1a2b3c4d" * 5)
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 SHOP = project("shop", lifetime=LifetimePolicy(ttl=3 * DAY), database=OWN_DATABASE)
 RECORD = PreviewRecord(key=PreviewKey("shop", 42), pull_request=PULL_REQUEST, phase=Phase.LIVE)
@@ -38,6 +39,8 @@ RECORD = PreviewRecord(key=PreviewKey("shop", 42), pull_request=PULL_REQUEST, ph
         ("/preview", Command(Verb.PREVIEW)),
         ("/preview order-service", Command(Verb.PREVIEW, "order-service")),
         ("/preview approve", Command(Verb.APPROVE)),
+        (f"/preview approve {COMMIT}", Command(Verb.APPROVE, commit=COMMIT)),
+        (f"/preview approve web {COMMIT.upper()}", Command(Verb.APPROVE, "web", commit=COMMIT)),
         ("/preview redeploy order-service", Command(Verb.REDEPLOY, "order-service")),
         ("/preview redeploy approve", Command(Verb.REDEPLOY, "approve")),
         ("/preview extend 24h", Command(Verb.EXTEND, "", DAY)),

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from previews.domain.lifetime import Wishes
+from previews.domain.naming import short_sha
 from previews.domain.policy import Forks, Policy
 from previews.domain.preview import Phase
 from previews.reconcile.conversation import OBEYED_FOR
@@ -371,6 +372,62 @@ def test_a_push_that_nobody_heard_of_voids_the_approval_as_well(fork: Talk) -> N
 
     assert fork.reaction(said) == "confused"
     assert fork.wishes.approval is None
+
+
+@pytest.mark.parametrize("ahead", [3, 59])
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_push_after_the_approval_is_not_approved_by_a_forge_whose_clock_is_ahead(
+    fork: Talk, *, ahead: float, heard: bool
+) -> None:
+    fork.town.clock.wrong_by = timedelta(seconds=ahead)
+    said = fork.say("/preview approve", heard=heard)
+    fork.town.clock.wrong_by = timedelta()
+    fork.pass_seconds(1)
+    fork.town.push(fork.number)
+    fork.pass_seconds(2 * MINUTE)
+    fork.town.loop.conversation.hear((REPOSITORY, fork.number))
+    fork.pass_seconds(2 * MINUTE)
+
+    assert fork.reaction(said) == "confused"
+    assert (fork.phase, fork.wishes.approval) == (Phase.BLOCKED, None)
+
+
+def test_a_commit_of_a_moment_ago_is_approved_by_its_id_alone(fork: Talk) -> None:
+    fork.town.push(fork.number)
+    fork.pass_seconds(30)
+    head_sha = fork.forge.pull_request(REPOSITORY, fork.number).head_sha
+
+    refused = fork.ask("/preview approve")
+    assert "or by its whole id" in fork.reply(refused)
+    assert fork.wishes.approval is None
+
+    said = fork.ask(f"/preview approve {head_sha}")
+    fork.pass_seconds(MINUTE)
+    assert (fork.phase, fork.reaction(said)) == (Phase.LIVE, "+1")
+
+
+def test_an_approval_by_id_is_of_no_other_commit(fork: Talk) -> None:
+    read = fork.forge.pull_request(REPOSITORY, fork.number).head_sha
+    fork.town.push(fork.number)
+    fork.pass_seconds(2 * MINUTE)
+
+    late = fork.ask(f"/preview approve {read}")
+    short = fork.ask(f"/preview approve {read[:12]}")
+
+    assert f"and not {short_sha(read)}" in fork.reply(late)
+    assert "is not a commit's whole id" in fork.reply(short)
+    assert (fork.phase, fork.wishes.approval) == (Phase.BLOCKED, None)
+
+
+def test_an_approval_by_id_waits_until_the_push_was_read(fork: Talk) -> None:
+    fork.forge.push(REPOSITORY, fork.number)
+    head_sha = fork.forge.pull_request(REPOSITORY, fork.number).head_sha
+    fork.town.push_image(fork.number)
+
+    said = fork.ask(f"/preview approve {head_sha}")
+    fork.pass_seconds(2 * MINUTE)
+
+    assert (fork.phase, fork.reaction(said)) == (Phase.LIVE, "+1")
 
 
 def test_only_a_person_who_may_write_approves(fork: Talk) -> None:
