@@ -52,8 +52,6 @@ DELIVERY_RETENTION = timedelta(days=30)
 """A replay within this time is recognised; after it, it causes one more read and nothing else."""
 GIT_TIMEOUT_SECONDS = 60.0
 SHUTDOWN_SECONDS = 10
-CONNECTIONS_MAX = 2000
-"""Beyond it the server answers 503 at once, and the forge or a resync makes up for it."""
 SWITCH_SECONDS = 0.001
 """How long a busy worker may keep the interpreter from the door: a fifth of Python's own, half its delay measured."""
 
@@ -262,7 +260,6 @@ def _serve_web(settings: Settings, web: FastAPI) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=CONNECTIONS_MAX,
         log_config=None,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Annotated, TypeAlias, TypeVar
 
 import structlog
@@ -52,6 +53,8 @@ SECRETS_KEPT = timedelta(seconds=1)
 """How long the secrets are used before they are asked for again."""
 UNREAD_BYTES_MAX = 64 * 1024 * 1024
 """Of all bodies that are under way at once. Whoever sends them is not known yet, and they are all in memory."""
+BODIES_MAX = 200
+"""Under way at once. Beyond it the one that has taken longest gives way: forges send theirs at once."""
 EVENT_LENGTH_MAX = 64
 REPOSITORY_SHOWN_MAX = 140
 
@@ -152,6 +155,8 @@ class WebhookDoor:
         self._answered = answered
         self._hear = hear
         self._unread_bytes = 0
+        self._under_way: dict[asyncio.Timeout, None] = {}
+        """The time that each body has, of those that are being read; the oldest first."""
         self._secrets: Sequence[bytes] = ()
         self._secrets_read_at = datetime.min.replace(tzinfo=UTC)
 
@@ -187,8 +192,10 @@ class WebhookDoor:
             _log.warning(
                 "delivery refused", status=refusal.status, reason=refusal.reason, guid=guid
             )
-            close = [(b"connection", b"close")] if refusal.close else []
-            return _Answer(refusal.status, "refused", refusal.reason, guid, close)
+            said = [(b"connection", b"close")] if refusal.close else []
+            if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                said.append(_retry_after())
+            return _Answer(refusal.status, "refused", refusal.reason, guid, said)
         except PreviewsError as error:
             _log.warning("delivery not stored", reason=error.reason, error=error.message, guid=guid)
             return _Answer(503, "not stored", error.reason, guid, [_retry_after(error)])
@@ -209,8 +216,10 @@ class WebhookDoor:
         if announced.isdecimal() and int(announced) > limit:
             raise too_large
         body = bytearray()
+        time_left = asyncio.timeout(self._body_timeout_seconds)
         try:
-            async with asyncio.timeout(self._body_timeout_seconds):
+            async with time_left:
+                self._make_room_for(time_left)
                 more = True
                 while more:
                     message = await receive()
@@ -223,13 +232,25 @@ class WebhookDoor:
                     if len(body) > limit:
                         raise too_large
                     if self._unread_bytes > max(limit, UNREAD_BYTES_MAX):
-                        raise _RefusedError(503, "too many bodies are under way", close=True)
+                        raise _too_many()
         except TimeoutError:
+            if time_left not in self._under_way:
+                raise _too_many() from None
             reason = f"the body took longer than {self._body_timeout_seconds:g} s"
             raise _RefusedError(408, reason, close=True) from None
         finally:
             self._unread_bytes -= len(body)
+            self._under_way.pop(time_left, None)
         return bytes(body)
+
+    def _make_room_for(self, time_left: asyncio.Timeout) -> None:
+        """A crowd of slow senders keeps out nobody but itself."""
+        if len(self._under_way) >= BODIES_MAX:
+            oldest = next(iter(self._under_way))
+            del self._under_way[oldest]
+            if not oldest.expired():
+                oldest.reschedule(asyncio.get_running_loop().time())
+        self._under_way[time_left] = None
 
     def _secrets_at(self, now: datetime) -> Sequence[bytes]:
         if not timedelta(0) <= now - self._secrets_read_at < SECRETS_KEPT:
@@ -355,6 +376,10 @@ def _unconfigured(repository: str) -> _Judgement:
     return _Judgement(Verdict.IGNORED, f"the repository {shown} is not configured")
 
 
-def _retry_after(error: PreviewsError) -> tuple[bytes, bytes]:
+def _too_many() -> _RefusedError:
+    return _RefusedError(503, "too many bodies are under way", close=True)
+
+
+def _retry_after(error: PreviewsError | None = None) -> tuple[bytes, bytes]:
     asked = error.retry_after_seconds if isinstance(error, TransientError) else None
     return b"retry-after", str(math.ceil(asked or RETRY_AFTER_SECONDS)).encode()

@@ -9,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from previews.web.webhooks import BODIES_MAX
 from tests.github.hooks import example, signed_headers
 from tests.integration.door_process import BODY_LIMIT_BYTES, REPOSITORY, SECRET
 
@@ -190,6 +191,32 @@ def test_a_slow_sender_is_let_go(tmp_path: Path) -> None:
         assert answer_on(connection).status == 408
         assert is_closed(connection)
     assert "Traceback" not in door.stop()
+
+
+@pytest.mark.fault(5)
+def test_a_crowd_of_slow_senders_keeps_out_nobody_but_itself(door: DoorProcess) -> None:
+    with ExitStack() as held:
+        slow = [held.enter_context(door.connected()) for _ in range(BODIES_MAX + 10)]
+        for connection in slow:
+            connection.sendall(head("Content-Length: 1000") + b"x")
+
+        assert door.deliver("one").verdict == "accepted"
+        answer = answer_on(slow[0])
+        assert (answer.status, answer.headers["connection"]) == (503, "close")
+        assert int(answer.headers["retry-after"]) > 0
+        assert is_closed(slow[0])
+
+
+@pytest.mark.parametrize("path", ["/livez", "/nowhere"])
+def test_an_answer_before_the_body_ends_the_connection(
+    standing_door: DoorProcess, path: str
+) -> None:
+    with standing_door.connected() as connection:
+        request = head("Content-Length: 100000000") + b"{"
+        connection.sendall(request.replace(b"/webhooks", path.encode()))
+
+        assert answer_on(connection).headers["connection"] == "close"
+        assert is_closed(connection)
 
 
 def test_a_sender_that_leaves_disturbs_nobody(standing_door: DoorProcess) -> None:
