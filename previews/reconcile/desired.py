@@ -129,19 +129,19 @@ class Desired:
             with self._lock:
                 self._held_back.add(key)
             return record
+        if manifests != known:
+            record = replace(
+                record,
+                manifests=manifests,
+                manifests_since=self._clock.now() if deploys else record.manifests_since,
+                is_rewritten=is_rewrite or record.is_rewritten,
+            )
+            self._save(record)
         with self._lock:
+            # Not before it is kept: if that fails, the next look has to decide the same again.
             self._held_back.discard(key)
             self._rendered.add(key)
-        if manifests == known:
-            return record
-        changed = replace(
-            record,
-            manifests=manifests,
-            manifests_since=self._clock.now() if deploys else record.manifests_since,
-            is_rewritten=is_rewrite or record.is_rewritten,
-        )
-        self._save(changed)
-        return changed
+        return record
 
     def want_less(self, record: PreviewRecord, stage: Stage) -> PreviewRecord:
         """What stays of a preview that is being removed stays as it stands in Git: nothing is rendered for it."""

@@ -36,9 +36,9 @@ def recall(
         known = wishes.get(record.key, Wishes()).as_of(now)
         if record.removal and record.removal.by == MANAGER:
             gates.brake.began(record.key, record.removal.started_at)
-        if record.is_rewritten:
-            gates.rollout.is_under_way(record.key, fails=record.phase is Phase.DEGRADED)
         project = projects.get(record.key.project)
+        if record.is_rewritten and project is not None and not record.is_gone:
+            gates.rollout.is_under_way(record.key, fails=record.phase is Phase.DEGRADED)
         if record.queued_since is not None and project is not None:
             _recall_turn(record, record.queued_since, gates)
         if project is not None and record.manifests is not None and not record.is_gone:

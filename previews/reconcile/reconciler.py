@@ -82,6 +82,10 @@ class Reconciler:
 
     def reconcile(self, key: PreviewKey) -> None:
         """Look at one preview, and do what there is to do."""
+        with self._gates.rollout.looked_at(key):
+            self._reconcile(key)
+
+    def _reconcile(self, key: PreviewKey) -> None:
         stored = self._recorder.load(key)
         project = self._projects.get(key.project)
         if project is None:
@@ -125,6 +129,7 @@ class Reconciler:
         """Keep an error with the preview that it is about. It holds up no other one meanwhile."""
         self._gates.admission.gives_up(key)
         self._gates.brake.cannot_go(key)
+        self._gates.rollout.cannot_be_looked_at(key)
         self._belongings.databases.line.leave(key)
         self._recorder.show_error(key, error)
 
@@ -191,6 +196,7 @@ class Reconciler:
     def _settle(self, record: PreviewRecord, decision: Plan) -> PreviewRecord:
         """A rewritten preview keeps its place in the rollout until it is well, or gone."""
         if not record.is_rewritten:
+            self._gates.rollout.gives_back(record.key)
             return record
         under_way = {Phase.PROVISIONING, Phase.DEPLOYING, Phase.WAKING, Phase.DEGRADED}
         falling_asleep = record.phase is Phase.ASLEEP and decision.reason not in {

@@ -4,7 +4,8 @@ One that is not well afterwards keeps its place, so a change that breaks preview
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -25,6 +26,16 @@ class Rollout:
         """Whether it is failing."""
         self._waiting: set[PreviewKey] = set()
 
+    @contextmanager
+    def looked_at(self, key: PreviewKey) -> Iterator[None]:
+        """While it is looked at. Whoever still waits asks again then, and what it does not take is for the next one."""
+        with self._lock:
+            self._waiting.discard(key)
+        try:
+            yield
+        finally:
+            self._wake()
+
     def may_rewrite(self, key: PreviewKey) -> bool:
         """Whether this preview's files may change now. If not, it is looked at again when one is done."""
         with self._lock:
@@ -43,19 +54,37 @@ class Rollout:
         if fails and not known and failing >= self._at_most:
             _log.warning("the rollout stands", failing=failing)
 
+    def cannot_be_looked_at(self, key: PreviewKey) -> None:
+        """Nobody knows whether it is well: if it was rewritten, it counts as one that is not."""
+        with self._lock:
+            known = key in self._under_way
+        if known:
+            self.is_under_way(key, fails=True)
+
+    def gives_back(self, key: PreviewKey) -> None:
+        """It took a place and was not rewritten after all: that could not be kept, and it got another version since."""
+        with self._lock:
+            self._under_way.pop(key, None)
+
     def settled(self, key: PreviewKey) -> None:
         """It is well with what was written, or gone."""
         with self._lock:
-            was_under_way = self._under_way.pop(key, None) is not None
+            self._under_way.pop(key, None)
             self._waiting.discard(key)
-            waiting = sorted(self._waiting)[: self._at_most] if was_under_way else []
-        self._enqueue(waiting)
+        self._wake()
 
     def go_on(self) -> None:
         """Somebody accepts that some are not well: they no longer count."""
         with self._lock:
             self._under_way = {key: fails for key, fails in self._under_way.items() if not fails}
             waiting = sorted(self._waiting)
+        self._enqueue(waiting)
+
+    def _wake(self) -> None:
+        """Have some that wait looked at, if places are free."""
+        with self._lock:
+            is_free = len(self._under_way) < self._at_most
+            waiting = sorted(self._waiting)[: self._at_most] if is_free else []
         self._enqueue(waiting)
 
     def waiting(self) -> int:

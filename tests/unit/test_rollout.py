@@ -89,3 +89,28 @@ def test_whoever_is_gone_waits_no_more() -> None:
     rollout.settled(key(1))
     assert rollout.waiting() == 0
     assert queue.asked == [], "it had no place to give"
+
+
+def test_whoever_does_not_ask_again_when_it_is_looked_at_waits_no_more() -> None:
+    rollout, _ = rollout_of(1)
+    for number in range(3):
+        rollout.may_rewrite(key(number))
+    with rollout.looked_at(key(1)):
+        pass
+    with rollout.looked_at(key(2)):
+        rollout.may_rewrite(key(2))
+    assert rollout.waiting() == 1
+
+
+def test_a_place_that_the_first_does_not_take_is_for_the_next() -> None:
+    rollout, queue = rollout_of(1)
+    for number in range(3):
+        rollout.may_rewrite(key(number))
+    rollout.settled(key(0))
+    assert queue.asked == [1]
+    with rollout.looked_at(key(1)):
+        pass
+    assert queue.asked == [1, 2]
+    with rollout.looked_at(key(2)):
+        assert rollout.may_rewrite(key(2))
+    assert queue.asked == [1, 2], "nobody is left"
