@@ -84,11 +84,20 @@ class Admission:
             self._queue[asking.key] = asking
 
     def gives_up(self, key: PreviewKey) -> None:
-        """This preview cannot be looked at now: if it is not there, it holds up nobody. It may ask again."""
+        """This preview cannot be looked at now: it holds up nobody, and keeps what it holds. It may ask again."""
         with self._lock:
             is_there = key in self._holders and key not in self._reserved
-        if not is_there:
+        if is_there:
+            self.no_longer_asks(key)
+        else:
             self.leaves(key)
+
+    def no_longer_asks(self, key: PreviewKey) -> None:
+        """This preview keeps what it holds, and waits for nothing more."""
+        with self._lock:
+            was_queued = self._queue.pop(key, None)
+            waiting = list(self._queue) if was_queued else []
+        self._enqueue(waiting)
 
     def holds(self, holder: Holder) -> None:
         """This preview is there."""

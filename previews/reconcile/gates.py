@@ -45,7 +45,9 @@ class Gates:
         there, now = is_there(seen), outlook.now
         if leaving is not None:
             begun = seen.manifests is not None and seen.manifests.stage is not Stage.WHOLE
-            if not there:
+            if there:
+                admission.no_longer_asks(key)
+            else:
                 admission.leaves(key)
             if begun or not there or outlook.was_asked_for:
                 brake.goes_by_hand(key)
