@@ -19,6 +19,7 @@ from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.errors import ActionRefusedError, PreviewsError, StalledError, TransientError
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.repositories import Repositories
 
 RUNS_ASKED_EVERY = timedelta(minutes=1)
 """What a late image costs at the forge: one question for each preview."""
@@ -31,6 +32,15 @@ class _Asked:
     run: CIRun | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """What the registry answered, and until when nobody asks again: by a clock that may be set back meanwhile."""
+
+    since: datetime
+    until: datetime
+    trouble: Trouble
+
+
 class ImageGate:
     """Safe from any thread."""
 
@@ -40,6 +50,7 @@ class ImageGate:
         projects: Mapping[str, Project],
         registry: Registry,
         forge: Forge,
+        repositories: Repositories,
         store: Store,
         effects: Effects,
         clock: Clock,
@@ -49,6 +60,7 @@ class ImageGate:
         self._projects = projects
         self._registry = registry
         self._forge = forge
+        self._repositories = repositories
         self._store = store
         self._effects = effects
         self._clock = clock
@@ -59,7 +71,7 @@ class ImageGate:
         """Of every preview that was looked at and is to have an image."""
         self._waiting: set[PreviewKey] = set()
         self._runs: dict[PreviewKey, _Asked] = {}
-        self._pauses: dict[PreviewKey, tuple[datetime, Trouble]] = {}
+        self._pauses: dict[PreviewKey, _Pause] = {}
         """Until when a registry asked to be left alone."""
 
     # What others know.
@@ -188,16 +200,16 @@ class ImageGate:
         """The image, or why it cannot be said now whether it is there. That ends no wait, and is waited for as long."""
         now, digest = self._clock.now(), named.digest if named else ""
         with self._lock:
-            until, trouble = self._pauses.get(seen.key, (now, None))
-        if trouble is not None and now < until:
-            return None, trouble
+            pause = self._pauses.get(seen.key)
+        if pause is not None and pause.since <= now < pause.until:
+            return None, pause.trouble
         try:
             found = self._registry.find_image(repository, digest or tag, project.image_platform)
         except PreviewsError as error:
             trouble = Trouble(error.reason, error.message, isinstance(error, StalledError))
-            pause = error.retry_after_seconds if isinstance(error, TransientError) else None
+            asked = error.retry_after_seconds if isinstance(error, TransientError) else None
             with self._lock:
-                self._pauses[seen.key] = (now + timedelta(seconds=pause or 0), trouble)
+                self._pauses[seen.key] = _Pause(now, now + timedelta(seconds=asked or 0), trouble)
             return None, trouble
         if found is not None and tag and digest:
             found = replace(found, reference=f"{repository}:{tag}")
@@ -218,7 +230,7 @@ class ImageGate:
         if before is not None and before.at <= now < before.at + RUNS_ASKED_EVERY:
             return before.run
         try:
-            run = self._forge.find_run(project.repository, head_sha)
+            run = self._forge.find_run(self._repositories.name_of(project.repository), head_sha)
         except PreviewsError:
             # That the image is late is known without it.
             run = before.run if before else None

@@ -18,6 +18,7 @@ from previews.domain.project import Project
 from previews.domain.record import PreviewRecord
 from previews.errors import PreviewsError
 from previews.reconcile.effects import Effect, Effects
+from previews.reconcile.repositories import Repositories
 from previews.reconcile.server_watch import ServerWatch
 
 _log = structlog.get_logger("previews.databases")
@@ -26,9 +27,12 @@ _log = structlog.get_logger("previews.databases")
 class Migrations:
     """Safe from any thread."""
 
-    def __init__(self, watch: ServerWatch, forge: Forge, effects: Effects) -> None:
+    def __init__(
+        self, watch: ServerWatch, forge: Forge, repositories: Repositories, effects: Effects
+    ) -> None:
         self._watch = watch
         self._forge = forge
+        self._repositories = repositories
         self._effects = effects
         self._lock = threading.Lock()
         self._judged: dict[PreviewKey, tuple[str, str, str]] = {}
@@ -73,7 +77,8 @@ class Migrations:
 
     def _compare(self, project: Project, ran: HeadSha, now: HeadSha, key: PreviewKey) -> str:
         folder = project.database.migrations if project.database else ""
-        files = [self._forge.list_files(project.repository, each, folder) for each in (ran, now)]
+        repository = self._repositories.name_of(project.repository)
+        files = [self._forge.list_files(repository, each, folder) for each in (ran, now)]
         return reset_offer(changed_after_they_ran(*files), key)
 
     def _note(self, project: Project, key: PreviewKey, head_sha: HeadSha) -> None:

@@ -20,6 +20,7 @@ from previews.errors import ActionRefusedError
 from previews.reconcile.actions import Actions
 from previews.reconcile.effects import Effect, Effects
 from previews.reconcile.images import ImageGate
+from previews.reconcile.repositories import Repositories
 from previews.reconcile.template_refresh import Shown
 from previews.web.actions import Desk
 from previews.web.api import api_router
@@ -80,6 +81,7 @@ class FakeAPI:
         self.state: dict[str, str | None] = {"git": None, "forge": None}
         self.places: dict[PreviewKey, Place] = {}
         self.policies = {"shop": LifetimePolicy()}
+        self.with_databases: set[str] = set()
         self.queued: list[PreviewKey] = []
         self.brake = QUIET
         self.went_on = 0
@@ -92,6 +94,7 @@ class FakeAPI:
             clock=self.clock,
             policies=self.policies,
             enqueue=self.enqueue,
+            with_databases=self.with_databases,
         )
         self.registry = FakeRegistry()
         self.images_token = IMAGES_TOKEN
@@ -146,6 +149,7 @@ class FakeAPI:
             projects={"shop": project("shop"), "docs": project("docs", image=False)},
             registry=self.registry,
             forge=FakeForge(),
+            repositories=Repositories({}, self.store, self.effects),
             store=self.store,
             effects=self.effects,
             clock=self.clock,

@@ -48,6 +48,7 @@ FALSE_PAGES = {
     ),
     "no content": Fault(status=204, body=b""),
     "not modified": Fault(status=304, body=b""),
+    "accepted, and nothing yet": Fault(status=202, body=b"[]"),
     "a pull request without a head": Fault(status=200, body=b'[{"number": 1, "state": "open"}]'),
     "forbidden": refusal(403, "Resource not accessible by personal access token"),
     "not found": refusal(404, "Not Found"),
@@ -315,6 +316,36 @@ def test_a_next_page_at_another_host_is_not_asked_for(
             forge.list_open_pull_requests(SHOP)
 
         assert elsewhere.requests == []
+    assert len(github.requests) == 1
+
+
+def test_what_is_asked_at_a_former_name_keeps_its_query(
+    github: StandInGitHub, forge: GitHubForge
+) -> None:
+    number = github.open_pull_request(SHOP, files={"db/2026/1.sql": "one\n"})
+    head_sha = github.pull_request(SHOP, number).head_sha
+    files = forge.list_files(SHOP, head_sha, "db")
+    assert files
+    github.rename(SHOP, "acme/store")
+    before = len(github.requests)
+
+    assert forge.list_files(SHOP, head_sha, "db") == files
+    forge.find_run(SHOP, head_sha)
+
+    asked = [each.query for each in github.requests[before:] if each.path.endswith("/actions/runs")]
+    assert [each["head_sha"] for each in asked] == [[head_sha]] * 2
+
+
+def test_an_answer_that_is_still_being_made_is_none_and_holds_nobody_up(
+    github: StandInGitHub, forge: GitHubForge
+) -> None:
+    number = github.open_pull_request(SHOP)
+    github.fail(Fault(status=202, body=b"{}"), times=1)
+
+    with pytest.raises(TransientError) as caught:
+        forge.fetch_pull_request(SHOP, number)
+
+    assert caught.value.reason == "ForgeAnswer"
     assert len(github.requests) == 1
 
 

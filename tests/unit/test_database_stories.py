@@ -322,3 +322,23 @@ def test_a_migration_that_is_edited_after_it_ran_is_pointed_out_until_a_reset() 
     town.loop.actions.reset_database(key(number), actor="octo-dev")
     town.settle()
     assert town.record(number).edited_migrations == ""
+
+
+def test_migrations_are_compared_at_the_repository_s_present_name() -> None:
+    town = town_with(replace(OWN_DATABASE, migrations="migrations"))
+    number = town.open()
+    town.settle()
+    push_migration(town, number, "CREATE TABLE a ()")
+    town.forge.rename(REPOSITORY, "acme/store")
+    town.resync()
+    town.settle()
+    before = len(town.forge.calls)
+
+    town.forge.push("acme/store", number, files={"migrations/1.sql": "CREATE TABLE b ()"})
+    town.push_image(number)
+    town.resync()
+    town.settle()
+
+    assert "was edited after it ran" in town.record(number).edited_migrations
+    asked = [call for call in town.forge.calls[before:] if "list_files" in call]
+    assert {call.split()[1] for call in asked} == {"acme/store"}

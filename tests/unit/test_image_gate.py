@@ -232,6 +232,19 @@ def test_a_wait_ends_in_a_failure_that_says_what_ci_does() -> None:
     assert town.phase(number) is Phase.LIVE
 
 
+def test_ci_is_asked_about_at_the_repository_s_present_name() -> None:
+    town = Town()
+    town.open(image=False)
+    town.settle()
+    town.forge.rename(REPOSITORY, "acme/store")
+    town.resync()
+    town.settle(32 * MINUTE)
+
+    asked = [call for call in town.forge.calls if "find_run" in call]
+    assert asked
+    assert {call.split()[1] for call in asked} == {"acme/store"}
+
+
 def test_a_forge_that_says_nothing_of_ci_spoils_nothing() -> None:
     town = Town()
     number = town.open(image=False)

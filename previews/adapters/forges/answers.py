@@ -196,7 +196,7 @@ def _has_no_branch(head: Json) -> bool:
     It has no branch, and is a stranger's as a fork's is, although it says that its head is in the repository itself.
     Its label alone tells: that of a branch, also of one that was deleted, is never empty.
     """
-    return head.get("label") == ""
+    return bool(head.get("label") == "")
 
 
 def _labels(labels: Json) -> tuple[str, ...]:

@@ -271,8 +271,8 @@ class GitHubConnection:
             self._check_host(asked, sent.url)
             status, headers, text = self.requester.send(credential, sent)
             window = read_window(headers, forge_time(headers))
-            if status in {307, 308} and "location" in headers:
-                # What GitHub answers a write to a renamed repository; PyGithub would take it for done.
+            if status in {301, 307, 308} and "location" in headers:
+                # What GitHub answers about a renamed repository. The address that it gives has the query in it.
                 self._check_host(asked, headers["location"])
                 moved = replace(sent, url=headers["location"], parameters={})
                 status, headers, text = self.requester.send(credential, moved)

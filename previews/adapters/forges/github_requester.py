@@ -1,13 +1,19 @@
-"""PyGithub's sender of requests, without its sleeps and retries. GitHubConnection has one for each thread."""
+"""PyGithub's sender of requests, without its sleeps, retries and redirects: GitHubConnection has one a thread."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from types import NoneType
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from github.Auth import Auth
-from github.Requester import Requester
+from github.Requester import (
+    HTTPRequestsConnectionClass,
+    HTTPSRequestsConnectionClass,
+    Requester,
+    RequestsResponse,
+)
 
 from previews.adapters.forges.answers import Headers, Json, Request
 from previews.adapters.forges.github_credentials import Credential
@@ -50,8 +56,39 @@ class Sent:
         return Request(self.verb, urlsplit(self.url).path)
 
 
+class _NotActedOnError(Exception):
+    """An answer that PyGithub would do something about by itself."""
+
+    def __init__(self, response: RequestsResponse) -> None:
+        super().__init__()
+        self.status: int = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.text = response.read()
+
+
+def _as_answered(response: RequestsResponse) -> RequestsResponse:
+    """PyGithub follows a 301 without its query, and asks again and again, asleep in between, after a 202."""
+    if response.status in {HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.ACCEPTED}:
+        raise _NotActedOnError(response)
+    return response
+
+
+class _HTTP(HTTPRequestsConnectionClass):
+    def getresponse(self) -> RequestsResponse:
+        return _as_answered(super().getresponse())
+
+
+class _HTTPS(HTTPSRequestsConnectionClass):
+    def getresponse(self) -> RequestsResponse:
+        return _as_answered(super().getresponse())
+
+
 class ProvenRequester(Requester):
     """PyGithub's sender of requests, which has what its objects send proven like everything else."""
+
+    # Its own way to say so, injectConnectionClasses, would also have each request make a connection anew.
+    _Requester__httpConnectionClass = _HTTP
+    _Requester__httpsConnectionClass = _HTTPS
 
     def __init__(self, ask: Ask, api_url: str, timeout_seconds: int) -> None:
         self._ask = ask
@@ -77,9 +114,12 @@ class ProvenRequester(Requester):
         headers = dict(sent.headers)
         if sent.etag:
             headers["If-None-Match"] = sent.etag
-        return self.requestJson(
-            sent.verb, sent.url, dict(sent.parameters), headers, input=sent.body
-        )
+        try:
+            return self.requestJson(
+                sent.verb, sent.url, dict(sent.parameters), headers, input=sent.body
+            )
+        except _NotActedOnError as answered:
+            return answered.status, answered.headers, answered.text
 
     def requestJsonAndCheck(  # noqa: N802, PLR0917 - PyGithub's own: all its objects send their requests here
         self,

@@ -65,6 +65,7 @@ def _join_images(base: Foundation) -> ImageGate:
         projects=options.projects,
         registry=world.registry,
         forge=world.forge,
+        repositories=base.repositories,
         store=world.store,
         effects=base.effects,
         clock=world.clock,

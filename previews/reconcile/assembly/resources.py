@@ -47,7 +47,7 @@ def join_resources(base: Foundation) -> Resources:
             rollout=base.gates.rollout,
             enqueue=queues.enqueue,
         ),
-        migrations=Migrations(servers, world.forge, effects),
+        migrations=Migrations(servers, world.forge, base.repositories, effects),
         storage=StorageWatch(policies, servers, queues.enqueue),
         warm_pool=WarmPool(options.pools, servers, effects, world.clock),
         parcels=Parcels(
