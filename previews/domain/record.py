@@ -107,6 +107,20 @@ class PreviewRecord:
     shown_at: datetime | None = None
     """When anything of it that a pull request shows last changed."""
 
+    def as_of(self, now: datetime) -> "PreviewRecord":
+        """Without moments that are still to come: what is waited for since one of these would never be late."""
+
+        def past(moment: datetime | None) -> datetime | None:
+            return min(moment, now) if moment else None
+
+        return replace(
+            self,
+            head_since=past(self.head_since),
+            manifests_since=past(self.manifests_since),
+            queued_since=past(self.queued_since),
+            conditions=tuple(replace(each, since=min(each.since, now)) for each in self.conditions),
+        )
+
     def facts_as_of(self, now: datetime) -> Facts:
         """When things happened to it, as far as that was not later than now; the last push is the head's."""
         pushed_at = self.head_since or now

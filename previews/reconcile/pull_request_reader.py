@@ -36,19 +36,19 @@ class PullRequestReader:
     def read(
         self, project: Project, stored: PreviewRecord
     ) -> tuple[PreviewRecord, PullRequest] | None:
-        """The pull request, and the record with it; None if the forge does not know it."""
+        """The pull request, and the record with it, as of now; None if the forge does not know it."""
         key, known = stored.key, stored.pull_request
         with self._lock:
             was_read = key in self._read
         if known is not None and was_read and not stored.fetch_mark:
-            return stored, known
+            return stored.as_of(self._clock.now()), known
         repository = self._repositories.name_of(project.repository)
         fetched = self._forge.fetch_pull_request(repository, key.number)
         if fetched is None:
             return None
         if not stored.is_gone:
             self._repositories.follow(project.repository, fetched, [known])
-        record = replace(stored, pull_request=fetched)
+        record = replace(stored.as_of(self._clock.now()), pull_request=fetched)
         if known is None or stored.head_since is None or known.head_sha != fetched.head_sha:
             record = replace(record, head_since=self._clock.now(), conditions=())
         return record, fetched

@@ -154,7 +154,8 @@ class TemplateRefresh:
 
     def _may_try(self, source: Source) -> bool:
         failure = self._failures.get(source)
-        return failure is None or self._clock.now() >= failure.at + RETRY
+        # By a clock that was set back since, it failed in the future: that keeps nobody waiting.
+        return failure is None or not failure.at <= self._clock.now() < failure.at + RETRY
 
     def _is_due(self, source: Source, refresh: timedelta) -> bool:
         try:

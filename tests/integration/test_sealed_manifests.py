@@ -279,6 +279,17 @@ def test_without_it_nothing_is_sealed_and_nothing_sealed_is_lost(api: Kubernetes
     assert delivery.deliver(secret(PGPASSWORD="x"))
 
 
+def test_a_failure_by_a_clock_that_was_ahead_keeps_nobody_waiting(api: KubernetesAPI) -> None:
+    controller, watch = Controller(), Watch()
+    delivery = sealing(api, controller, watch)
+    controller.problem = TransientError("SealingCertificate", "the controller is down")
+    with pytest.raises(TransientError, match="is down"):
+        delivery.deliver(secret(PGPASSWORD="x"))
+    controller.problem = None
+    watch.now -= AGE_MAX
+    assert delivery.deliver(secret(PGPASSWORD="x"))
+
+
 @pytest.mark.parametrize(
     ("pem", "words"),
     [

@@ -98,6 +98,16 @@ def test_a_failure_is_shown_and_tried_again_after_a_while(site: Site) -> None:
     assert site.shown()["daily"] == ""
 
 
+def test_a_failure_by_a_clock_that_was_ahead_keeps_nobody_waiting(site: Site) -> None:
+    site.clock.move(DAY)
+    site.during = site.fail
+    assert site.look() == []
+    site.during = lambda: None
+    site.clock.move(-2 * RETRY)
+    site.servers["main"].put_template("daily", site.clock.now() - DAY)
+    assert site.look() == ["daily"]
+
+
 def test_a_failure_is_over_when_somebody_else_has_built_it(site: Site) -> None:
     site.clock.move(DAY)
     site.during = site.fail

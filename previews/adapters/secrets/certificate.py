@@ -69,6 +69,9 @@ class SealingCertificate:
         with self._lock:
             now = self._now()
             age = None if self._read_at is None else now - self._read_at
+            if age is not None and age < timedelta(0):
+                # The clock was set back.
+                age = None
             if self._failure is not None and age is not None and age < PAUSE:
                 raise self._failure.__class__(self._failure.reason, self._failure.message)
             if self._key is None or self._failure or age is None or age >= self._age_max:
