@@ -81,7 +81,8 @@ class HostRecordKeeper:
                     self._effects.perform(
                         Effect.ENSURE_RECORD, key, partial(records.ensure, key, host)
                     )
-                else:
+                elif records.is_left(key, host):
+                    # Somebody else's at one of its hosts does not keep ours at the others.
                     self._remove(records, key, host)
         except PreviewsError as error:
             self._troubles.note(key, error)

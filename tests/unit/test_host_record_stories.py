@@ -202,6 +202,20 @@ def test_one_foreign_host_among_several_keeps_the_preview_from_being_live() -> N
     assert set(town.host_records.values) == {"shop-pr-1-api.preview.example"}
 
 
+def test_a_host_that_somebody_took_over_keeps_no_other_record_from_going() -> None:
+    town = town_of(replace(project("shop"), services=("api",)))
+    number = town.open()
+    town.settle()
+    assert town.phase(number) is Phase.LIVE
+    town.host_records.forget(HOST)
+    town.host_records.put_foreign(HOST)
+    town.close(number)
+    town.settle(5 * MINUTE)
+    assert town.phase(number) is Phase.REMOVED
+    assert set(town.host_records.values) == {HOST}
+    assert town.host_records.marks == {}
+
+
 def test_asleep_it_keeps_its_record(town: Town) -> None:
     number = town.open()
     town.settle()
