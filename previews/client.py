@@ -114,6 +114,12 @@ class Client:
         try:
             refusal = Refusal.model_validate_json(answer.content)
         except ValidationError as error:
+            if answer.is_server_error:
+                # An ingress says so for a manager that restarts.
+                raise TransientError(
+                    "ManagerUnreachable",
+                    f"the manager does not answer at {self._url}: {answer.status_code}",
+                ) from error
             raise self._not_a_manager(answer) from error
         if answer.status_code == httpx2.codes.UNAUTHORIZED:
             raise StalledError("TokenRefused", f"the manager at {self._url} refuses this token")

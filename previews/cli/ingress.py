@@ -1,6 +1,5 @@
 """The way in for all previews, which is set up once: `previews ingress render`."""
 
-import getpass
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from previews.adapters.ingress_manifests import (
     WayIn,
     file_names,
 )
+from previews.cli.actor import ActorOption, actor_name
 from previews.domain.hosts import is_dns_label
 from previews.domain.markdown import plain
 from previews.domain.ports import GitOpsRepository, PushRejectedError
@@ -100,6 +100,7 @@ def render(
     acme_server: ServerOption = LETS_ENCRYPT,
     output: FolderOption = None,
     write: WriteOption = False,
+    actor: ActorOption = None,
 ) -> None:
     """Print what is set up once before the previews: certificate, issuer, default certificate, wildcard, record."""
     settings = load_settings(config)
@@ -126,7 +127,7 @@ def render(
     if output is not None:
         _save(files, output)
     if write:
-        _write(settings, files)
+        _write(settings, files, actor_name(actor))
     if output is None and not write:
         typer.echo("\n".join(f"# {name}\n{text}" for name, text in files.items()))
 
@@ -157,12 +158,12 @@ def commit(repository: GitOpsRepository, files: Mapping[str, str], message: str)
     )
 
 
-def _write(settings: Settings, files: Mapping[str, str]) -> None:
+def _write(settings: Settings, files: Mapping[str, str], actor: str) -> None:
     from previews import app  # noqa: PLC0415 - as above
 
     message = (
         f"Set up the way in for previews under {settings.domain.zone}\n\n"
-        f"Previews-Instance: {settings.instance}\nActor: {plain(getpass.getuser())[:80]}\n"
+        f"Previews-Instance: {settings.instance}\nActor: {plain(actor)[:80]}\n"
     )
     where = f"{settings.gitops.path}/{FOLDER} of {settings.gitops.url}"
     # A clone of its own: the manager may be at work in its data directory.

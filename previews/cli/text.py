@@ -109,7 +109,8 @@ def brake(view: BrakeView) -> str:
 def sweep(view: SweepView) -> str:
     """What was left behind, and what was done about it."""
     if not view.orphans:
-        return "nothing was left behind"
+        is_whole = not view.held and not view.problems
+        return "nothing was left behind" if is_whole else "not everything could be looked at"
     done = "would be removed" if view.dry_run else "removed"
     gone = _names(view.planned if view.dry_run else view.removed)
     rows = [

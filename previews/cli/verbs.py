@@ -1,6 +1,5 @@
 """What is asked of a manager that runs, from anywhere that reaches its API."""
 
-import getpass
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -12,12 +11,13 @@ import typer
 from pydantic import BaseModel
 
 from previews.cli import text
+from previews.cli.actor import ActorOption, actor_name
 from previews.cli.connection import connect
 from previews.cli.waiting import wait_until_gone
 from previews.client import Client
 from previews.domain.duration import format_duration, parse_duration
 from previews.domain.preview import Phase, PreviewKey
-from previews.errors import ConfigurationError, StalledError
+from previews.errors import StalledError
 
 CONNECTION = "The manager"
 
@@ -47,9 +47,6 @@ TokenFileOption: TypeAlias = Annotated[
         envvar="PREVIEWS_TOKEN_FILE",
         rich_help_panel=CONNECTION,
     ),
-]
-ActorOption: TypeAlias = Annotated[
-    str | None, typer.Option("--actor", help="Who asks; your login name if you do not say.")
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -186,7 +183,7 @@ def approve(
     token_file: TokenFileOption = None,
 ) -> None:
     """Let one commit of a fork run, and no later one."""
-    connect(config, url, token_file).approve(preview, head_sha, actor=_actor(actor))
+    connect(config, url, token_file).approve(preview, head_sha, actor=actor_name(actor))
     typer.echo(text.plain(f"{preview}: {head_sha} is approved"))
 
 
@@ -227,7 +224,7 @@ def remove(
         _ask(client, preview, "remove", actor)
         keys = [preview]
     else:
-        keys = client.remove_all(actor=_actor(actor))
+        keys = client.remove_all(actor=actor_name(actor))
         _say_keys("asked for the removal of", keys)
         _say_what_is_left(client, keys)
     if wait:
@@ -250,7 +247,7 @@ def collect(
 ) -> None:
     """Look for what was left behind and show it; remove what has been an orphan for long enough."""
     client = connect(config, url, token_file)
-    sweep = client.collect(dry_run=dry_run, confirmed=confirm, actor=_actor(actor))
+    sweep = client.collect(dry_run=dry_run, confirmed=confirm, actor=actor_name(actor))
     if as_json:
         _print_json(_document(sweep))
     else:
@@ -289,7 +286,7 @@ def confirm_brake(
     state = client.brake()
     typer.echo(text.brake(state))
     if state.holds or state.rewrites_failing:
-        confirmed = client.confirm((held.preview for held in state.held), actor=_actor(actor))
+        confirmed = client.confirm((held.preview for held in state.held), actor=actor_name(actor))
         _say_keys("confirmed", confirmed)
 
 
@@ -306,7 +303,7 @@ def drain(
     """Take away the previews of a project that was taken out of the configuration."""
     patience = _length(timeout)
     client = connect(config, url, token_file)
-    keys = client.drain(project, actor=_actor(actor))
+    keys = client.drain(project, actor=actor_name(actor))
     _say_keys("asked for the removal of", keys)
     if wait:
         _wait(client, keys, patience)
@@ -316,22 +313,21 @@ def _ask(
     client: Client, key: PreviewKey, verb: str, actor: str | None, length: timedelta | None = None
 ) -> None:
     """Have it done, and say what was kept of it."""
+    before = client.history(key).history
     client.ask(
         key,
         verb,
-        actor=_actor(actor),
+        actor=actor_name(actor),
         length=None if length is None else format_duration(length),
     )
-    kept = [each for each in client.history(key).history if each.action.lower() == verb]
+    action = verb.replace("-", "")
+    kept = [
+        each
+        for each in client.history(key).history
+        if each.action.lower() == action and each not in before
+    ]
     said = f"{verb} {kept[-1].detail}".strip() if kept else f"{verb}: nothing had to be asked for"
     typer.echo(text.plain(f"{key}: {said}"))
-
-
-def _actor(given: str | None) -> str:
-    try:
-        return given or getpass.getuser()
-    except (KeyError, OSError) as error:
-        raise ConfigurationError("your login has no name: say who you are with --actor") from error
 
 
 def _wait(client: Client, keys: Iterable[PreviewKey], timeout: timedelta) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from previews.cli import waiting
+from previews.client import Client
 from previews.domain.brake import BrakeState
 from previews.domain.inventory import Found, Kind, OwnedObject, Verdict
 from previews.domain.lifetime import Anchor, Expiry, LifetimePolicy, Said, Until, Wishes
@@ -229,6 +231,27 @@ def test_what_is_asked_for_is_kept_with_the_name_of_who_asks(manager: Manager) -
     ]
 
 
+@pytest.mark.parametrize("verb", ["reset-database", "rotate-password"])
+def test_what_is_asked_of_a_database_is_said_to_be_kept(manager: Manager, verb: str) -> None:
+    manager.store.save(LIVE)
+    manager.with_databases.add("shop")
+    said = manager.says(verb, "shop#42", "--actor", "ada")
+    assert said.startswith(f"shop#42: {verb}")
+    assert "nothing had to be asked for" not in said
+
+
+def test_what_was_asked_for_earlier_is_not_shown_as_this_time_s(manager: Manager) -> None:
+    pull_request = LIVE.pull_request
+    assert pull_request is not None
+    manager.store.save(LIVE)
+    assert manager.says("remove", "shop#42", "--actor", "ada") == "shop#42: remove\n"
+    manager.store.save(replace(LIVE, pull_request=replace(pull_request, is_open=False)))
+
+    said = manager.says("remove", "shop#42", "--actor", "ada")
+
+    assert said == "shop#42: remove: nothing had to be asked for\n"
+
+
 def test_a_refusal_is_one_line_and_code_1(manager: Manager) -> None:
     manager.store.save(LIVE)
 
@@ -347,6 +370,9 @@ def test_a_sweep_is_for_show_unless_it_is_said_that_it_is_not(manager: Manager) 
     manager.collector.held = ""
     assert manager.says("collect") == "nothing was left behind\n"
 
+    manager.collector.held = "the cluster could not be read"
+    assert "nothing" not in manager.run("collect").stdout
+
 
 def test_the_brake_is_shown_and_exactly_what_was_shown_is_confirmed(manager: Manager) -> None:
     manager.store.save(LIVE)
@@ -463,3 +489,38 @@ def test_an_address_where_something_else_answers_is_one_line(tmp_path: Path) -> 
 
     assert done.returncode == 1
     assert done.stderr.startswith(f"previews: {url} answers 200, but not as a manager")
+
+
+class Restarting(http.server.BaseHTTPRequestHandler):
+    """An ingress that finds its manager only the second time."""
+
+    answers: Iterator[tuple[int, bytes]]
+
+    def do_GET(self) -> None:
+        status, body = next(self.answers)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_manager_that_restarts_behind_an_ingress_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(waiting, "LOOK_AGAIN_SECONDS", 0)
+    none_left = json.dumps({"previews": [], "next_cursor": None}).encode()
+    Restarting.answers = iter([(status, b"<h1>One moment</h1>"), (200, none_left)])
+    said: list[str] = []
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Restarting) as server:
+        threading.Thread(target=server.serve_forever).start()
+        client = Client(f"http://127.0.0.1:{server.server_address[1]}", TOKEN)
+        try:
+            waiting.wait_until_gone(client, [KEY], timeout_seconds=60, say=said.append)
+        finally:
+            server.shutdown()
+
+    assert "does not answer" in said[0]
+    assert said[1:] == ["shop#42 is gone"]

@@ -1,5 +1,6 @@
 """`previews ingress render`, and the routes of both charts, against the schemas of the kinds that they are of."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,20 @@ def test_it_is_committed_once_beside_what_others_have_there(site: Path) -> None:
         "previews/ingress/traefik.yaml",
         "previews/ingress/values/traefik.yaml",
     }
+
+
+def test_whose_login_has_no_name_says_it(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = Path(yaml.safe_load(site.read_text())["gitops"]["url"].removeprefix("file://"))
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987_654)
+
+    ended = run(site, "--write")
+    assert isinstance(ended.exception, ConfigurationError)
+    assert "--actor" in ended.exception.message
+
+    assert run(site, "--write", "--actor", "ada").exit_code == 0
+    assert "Actor: ada" in git(remote, "log", "-1", "--format=%B", "main")
 
 
 def test_what_another_controller_does_not_need_goes(site: Path) -> None:
