@@ -21,6 +21,7 @@ from previews.adapters.probe_addresses import (
     HostNotFoundError,
 )
 from previews.adapters.probe_request import Answer, Deadline, NotHTTPError, Request, ask
+from previews.adapters.probe_trust import Trust
 from previews.domain.preview import ProbeResult
 from previews.domain.probing import PAGE_HEADER, ProbePolicy
 
@@ -76,11 +77,7 @@ class HTTPProber:
         self._zone = zone.lower().rstrip(".")
         is_here = self._zone == "localhost" or self._zone.endswith(".localhost")
         self._addresses = Addresses(AddressRules(private=private_addresses, loopback=is_here))
-        # One for all: to read the system's certificates takes longer than many requests.
-        self._tls = ssl.create_default_context()
-        self._tls.set_alpn_protocols(["http/1.1"])
-        if ca_file is not None:
-            self._tls.load_verify_locations(ca_file)
+        self._trust = Trust(ca_file)
         self._headers = {
             "User-Agent": f"previews-probe/{version('previews')}",
             "Accept": "*/*",
@@ -125,7 +122,7 @@ class HTTPProber:
             place = onward
 
     def _ask(self, place: _Place, headers: Mapping[str, str], deadline: Deadline) -> Answer:
-        tls = self._tls if place.scheme == "https" else None
+        tls = self._trust.context() if place.scheme == "https" else None
         try:
             addresses = self._addresses.find(place.host, place.port, deadline.left())
             request = Request(

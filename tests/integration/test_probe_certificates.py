@@ -1,5 +1,6 @@
 """The prober against servers with every kind of certificate."""
 
+import shutil
 import ssl
 from datetime import timedelta
 from pathlib import Path
@@ -85,6 +86,27 @@ def test_one_that_nobody_known_vouches_for_is_not(authority: Authority, prober: 
     assert probe(prober, authority.self_signed(f"*.{ZONE}")) == refused("self-signed")
     stranger = HTTPProber(zone=ZONE)
     assert probe(stranger, authority.issue(f"*.{ZONE}")) == refused("of an unknown issuer")
+
+
+def test_a_renewed_authority_counts_at_once_and_a_broken_file_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    old, new = Authority(tmp_path / "old"), Authority(tmp_path / "new")
+    ca_file = tmp_path / "ca.pem"
+    shutil.copy(old.file, ca_file)
+    prober = HTTPProber(zone=ZONE, ca_file=ca_file)
+    assert probe(prober, old.issue(f"*.{ZONE}")) == WELL
+
+    ca_file.write_text("half written")
+    assert probe(prober, old.issue(f"*.{ZONE}")) == WELL
+    ca_file.unlink()
+    assert probe(prober, old.issue(f"*.{ZONE}")) == WELL
+
+    shutil.copy(new.file, ca_file)
+    assert probe(prober, new.issue(f"*.{ZONE}")) == WELL
+    assert probe(prober, old.issue(f"*.{ZONE}")).reason == "CertificateInvalid"
 
 
 def test_a_redirect_from_http_to_https_is_followed_and_checked(
