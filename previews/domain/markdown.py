@@ -22,19 +22,15 @@ def cut(text: str, length: int) -> str:
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
 _SPLIT = "<!-- -->"
 """An empty comment in the middle of a word keeps a forge from making a mention, a reference or a bare link of it."""
-_REFERENCE = re.compile(r"(?i)(?<![a-z0-9])(?:gh(?=\\-[0-9])|www(?=\.))")
-"""Of an issue, or the beginning of an address without a scheme."""
+_LINKED = re.compile(r"(?i)@|:(?=//)|\\[#!]|(?<![a-z0-9])(?:gh(?=\\-[0-9])|www(?=\.))")
+"""After which a forge would go on to a mention, an address, or the number of an issue, in text that is escaped."""
 
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is."""
     html = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     marked = _SPECIAL.sub(r"\\\1", html)
-    unlinked = _REFERENCE.sub(rf"\g<0>{_SPLIT}", marked)
-    for mark in ("@", ":", r"\#", r"\!"):
-        before = "//" if mark == ":" else ""
-        unlinked = unlinked.replace(f"{mark}{before}", f"{mark}{_SPLIT}{before}")
-    return unlinked
+    return _LINKED.sub(rf"\g<0>{_SPLIT}", marked)
 
 
 def fenced(lines: str) -> str:
