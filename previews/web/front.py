@@ -7,12 +7,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from previews.web.refusals import answer_refusals
 from previews.web.waiting import hosts_of
+from previews.web.webhooks import RETRY_AFTER_SECONDS
 
 WEBHOOK_PATH = "/webhooks"
 LIVE_PATH = "/livez"
 REQUESTS_MAX = 2000
 """Under way at once. Beyond it every other is answered 503 at once, and the forge or a resync makes up for it."""
-RETRY_AFTER_SECONDS = 10
 
 _CLOSE = (b"connection", b"close")
 _SECURITY_HEADERS = [
